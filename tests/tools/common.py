@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tools share: the checkout's paths, running a command, and running named cases side by side.
+
+A case is (label, check); check() returns nothing when all is well, else the text to show. `TITLE/label` is what a filter on the
+command line is matched against. Every tool ends with `TITLE: N passed, N failed`, which tests/run adds up.
+"""
+import concurrent.futures
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INCLUDE = ROOT / "include"
+GXX, CLANGXX = "g++", "clang++-19"
+JOBS = int(os.environ.get("JOBS") or len(os.sched_getaffinity(0)))
+WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow -Wold-style-cast -Werror".split()
+
+
+def compilers():
+    return [GXX] if os.environ.get("QUICK") else [GXX, CLANGXX]
+
+
+def run(command, timeout=300, **more):
+    """(exit status, output); a command that is missing or too slow has a status of its own."""
+    try:
+        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                              if "input" not in more else None, text=True, errors="replace", timeout=timeout, **more)
+        return done.returncode, done.stdout
+    except FileNotFoundError:
+        return 127, f"{command[0]} is not there"
+    except subprocess.TimeoutExpired as slow:
+        return 124, f"{(slow.stdout or b'').decode(errors='replace')}\nstopped after {timeout} s"
+
+
+def text_of(command):
+    return shlex.join(str(c) for c in command)
+
+
+def compiles(command, **more):
+    """The check that a command ends well: nothing, or the command and what it said."""
+    status, output = run(command, **more)
+    return None if status == 0 else f"{text_of(command)}\n{output}"
+
+
+def has_header(name, flags=()):
+    return shutil.which(GXX) and run([GXX, "-fsyntax-only", "-x", "c++", *flags, "-"], input=f"#include <{name}>\n")[0] == 0
+
+
+def eigen_flags():
+    status, output = run(["pkg-config", "--cflags", "eigen3"])
+    return [f.replace("-I", "-isystem", 1) for f in output.split()] if status == 0 else []
+
+
+def main(title, cases, filters=(), after=()):
+    """Runs the cases side by side, then those `after` one by one; prints a line each and the sum; 1 if any failed, else 0."""
+    chosen = [c for c in cases if not filters or any(f in f"{title}/{c[0]}" for f in filters)]
+    failed = 0
+
+    def report(label, outcome):
+        nonlocal failed
+        try:
+            trouble = outcome()
+        except Exception as error:  # a check that breaks has failed, the others go on
+            trouble = f"{type(error).__name__}: {error}"
+        failed += bool(trouble)
+        print(f"FAIL {title}/{label}\n{trouble.rstrip()}\n" if trouble else f"ok   {title}/{label}", flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for label, future in [(label, pool.submit(check)) for label, check in chosen]:
+            report(label, future.result)
+    for label, check in after:
+        report(label, check)
+    print(f"{title}: {len(chosen) + len(after) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+def tool(title, cases):
+    sys.exit(main(title, cases, sys.argv[1:]))

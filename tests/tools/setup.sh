@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+# Set-up shared by tests/run, examples/run and bench/run, which source it. Each `need_…` says what it installs and how large that
+# is before it does so, and does nothing when all is there. Python packages and Catch2 go into .deps/ of this checkout; compilers
+# and libraries come from the system's package manager. The system's package sources are never touched.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+deps=$root/.deps
+jobs=${JOBS:-$(nproc)}
+
+# Environments and .pc files hold absolute paths: those of a checkout that moved are of no use.
+[ "$(cat "$deps/root" 2>/dev/null)" = "$root" ] || rm -rf "$deps"
+mkdir -p "$deps" && echo "$root" > "$deps/root"
+PATH=$deps/venv/bin:$PATH
+export PKG_CONFIG_PATH=$deps/sysroot/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+
+say() { echo "-- $*" >&2; }
+die() { echo "error: $*" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo > /dev/null; then sudo "$@"
+  else die "this needs root or sudo: $*"; fi
+}
+
+missing_apt() {  # PACKAGE… : those that are not installed
+  dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p' | sort -u |
+    comm -13 - <(printf '%s\n' "$@" | sort -u)
+}
+
+plan_apt() {     # PACKAGE… : what apt would do, in its words, without doing it; fails where it cannot
+  LC_ALL=C apt-get -y -o Debug::NoLocking=1 --no-install-recommends --print-uris install "$@" 2>/dev/null | sed '/^.http/d'
+}
+
+need_apt() {     # PACKAGE…
+  local missing size
+  mapfile -t missing < <(missing_apt "$@")
+  [ ${#missing[@]} -gt 0 ] || return 0
+  plan_apt "${missing[@]}" > /dev/null || { say "refreshing apt's package lists"; as_root apt-get -qq update || true; }
+  size=$(plan_apt "${missing[@]}" | grep -E '^(Need to get|After this)' | tr '\n' ' ') || { say "apt has no ${missing[*]}"; return 1; }
+  say "apt installs ${missing[*]} into the system. $size"
+  # Old lists name files that are gone from the mirror, so a failure gets fresh lists and a second try.
+  install_apt "${missing[@]}" || { as_root apt-get -qq update; install_apt "${missing[@]}"; }
+}
+
+install_apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+    --no-install-recommends install "$@" > /dev/null
+}
+
+need_venv() {    # SIZE REQUIREMENT… : SIZE is what to tell the user
+  local size=$1 have=$deps/venv/requirements; shift
+  local missing=() r
+  for r; do grep -qxF -- "$r" "$have" 2>/dev/null || missing+=("$r"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "pip installs ${missing[*]} into ${deps#"$root/"}/venv (about $size)"
+  [ -x "$deps/venv/bin/python" ] || python3 -m venv "$deps/venv" || return 1
+  "$deps/venv/bin/python" -m pip install -q --disable-pip-version-check "${missing[@]}" || return 1
+  printf '%s\n' "${missing[@]}" >> "$have"
+}
+
+need_python() {  # a Python that can make environments, from wherever it comes
+  python3 -c 'import venv, ensurepip' 2>/dev/null || need_apt python3 python3-venv
+}
+
+# Catch2 3 from the distribution's backports, unpacked into .deps/sysroot; else whatever Catch2 the distribution itself has.
+need_catch2() {
+  pkg-config --exists 'catch2-with-main >= 3' || backported_catch2 || {
+    say "no Catch2 3 in the backports: taking the distribution's own (tests/catch.hpp knows both)"
+    need_apt catch2
+  }
+}
+
+backported_catch2() {
+  local apt=$deps/apt sysroot=$deps/sysroot keys=/usr/share/keyrings/debian-archive-keyring.gpg codename mirror pc
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  own_mirror() {
+    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$codename main //p;T;q"
+  }
+  mirror=$(own_mirror)
+  [ -n "$mirror" ] || { as_root apt-get -qq update || true; mirror=$(own_mirror); }   # apt tells only once it has lists
+  [ -n "$mirror" ] || return 1
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+  [ ! -e $keys ] || local signed="[signed-by=$keys]"
+  echo "deb ${signed:-} $mirror $codename-backports main" > "$apt/sources.list"
+  private_apt() {
+    (cd "$apt" && apt-get -qq -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache="$apt/cache" \
+      -o Dir::State::Lists="$apt/lists" -o APT::Sandbox::User= "$@")
+  }
+  say "apt reads the index of $codename-backports into ${apt#"$root/"} (about 3 MB; the system's sources stay as they are)"
+  private_apt update && private_apt --print-uris download libcatch2-dev > "$apt/uri" || return 1
+  say "apt unpacks libcatch2-dev into ${sysroot#"$root/"} ($(awk '{print int($3 / 1e6 + 1)}' "$apt/uri") MB, 4 MB unpacked)"
+  rm -f "$apt"/*.deb && private_apt download libcatch2-dev && dpkg -x "$apt"/libcatch2-dev_*.deb "$sysroot" || return 1
+  mkdir -p "$sysroot/pkgconfig"
+  for pc in $(find "$sysroot/usr" -name 'catch2*.pc'); do sed "s,/usr,$sysroot/usr,g" "$pc" > "$sysroot/pkgconfig/${pc##*/}"; done
+  pkg-config --exists 'catch2-with-main >= 3'
+}
+
+# Configures build/NAME once, and again whenever the options here change.
+configure() {    # NAME COMPILER MESON_OPTION…
+  local dir=$root/build/$1 cxx=$2 wanted="$*"; shift 2
+  [ "$(cat "$dir/options" 2>/dev/null)" = "$wanted" ] && return 0
+  rm -rf "$dir" && mkdir -p "$dir"
+  CXX=$cxx meson setup "$dir" "$root" "$@" > "$dir.log" 2>&1 || { cat "$dir.log" >&2; return 1; }
+  echo "$wanted" > "$dir/options"
+}
