@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where memory is: the number DLPack gives it, and the type that a view carries. Touches no memory.
+#pragma once
+#include <cstdint>
+#include <string>
+#include "tenon/core/text.hpp"
+namespace tenon {
+/// DLPack's numbers.
+enum class device_type : std::int32_t {
+  cpu = 1, cuda = 2, cuda_host = 3, opencl = 4, vulkan = 7, metal = 8, vpi = 9, rocm = 10, rocm_host = 11, ext = 12,
+  cuda_managed = 13, oneapi = 14, webgpu = 15, hexagon = 16, maia = 17, trn = 18,
+};
+struct device {
+  device_type type = device_type::cpu;
+  std::int32_t id = 0;
+  friend constexpr bool operator==(device, device) = default;
+  constexpr std::int64_t packed() const { return static_cast<std::int64_t>(type) << 32 | static_cast<std::uint32_t>(id); }
+  static constexpr device unpacked(std::int64_t v) {
+    return {static_cast<device_type>(v >> 32), static_cast<std::int32_t>(v & 0xffffffff)};
+  }
+};
+/// "cpu:0", "cuda:1" …
+[[gnu::cold]] inline std::string name(device d) {
+  const char* stem = nullptr;
+  switch (d.type) {
+    case device_type::cpu: stem = "cpu"; break;
+    case device_type::cuda: stem = "cuda"; break;
+    case device_type::cuda_host: stem = "cuda_host"; break;
+    case device_type::cuda_managed: stem = "cuda_managed"; break;
+    case device_type::rocm: stem = "rocm"; break;
+    default: break;
+  }
+  const std::string type = stem ? std::string(stem) : detail::concat("device type ", std::to_string(static_cast<int>(d.type)));
+  return detail::concat(type, ":", std::to_string(d.id));
+}
+
+/// The host. Its definition, the executor, is in ops/executor.hpp; views need only its name.
+struct cpu;
+
+/// What a device is to a view. A device of one's own: `static constexpr tenon::device_type type` in the executor is enough.
+template <class Device>
+struct device_traits {
+  static constexpr device_type type = Device::type;
+  static constexpr bool host_accessible = false;
+};
+template <>
+struct device_traits<cpu> {
+  static constexpr device_type type = device_type::cpu;
+  static constexpr bool host_accessible = true;
+};
+}  // namespace tenon

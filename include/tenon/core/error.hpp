@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Errors: one enum with stable numbers, one record of what was wrong, one exception that carries it, one function that throws.
+// A failing call writes the record on its cold path; a passing one touches nothing.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include "tenon/core/config.hpp"
+#include "tenon/core/device.hpp"
+#include "tenon/core/dtype.hpp"
+#include "tenon/core/text.hpp"
+namespace tenon {
+
+/// What went wrong. The numbers are stable: they cross language borders.
+enum class errc : std::uint16_t {
+  ok = 0,
+  dtype = 1,              // element type
+  rank = 2,               // number of axes
+  extent = 3,             // length of one axis, or a number of elements
+  negative_extent = 4,    // a length below zero
+  overflow = 5,           // a size or an address that does not fit
+  null_data = 6,          // no memory behind a non-empty tensor
+  null_shape = 7,         // no shape behind a rank above zero
+  read_only = 8,          // read-only memory where writable was asked for
+  device = 9,             // memory on another device
+  not_dense = 10,         // strides where a dense tensor was asked for
+  alignment = 11,         // address not a multiple of the element's alignment
+  version = 12,           // major version of a foreign struct or file
+  null_handle = 13,       // nothing to import
+  null_strides = 14,      // DLPack 1.2 forbids them
+  missing_size = 20,      // a layer field that must be given
+  kind = 21,              // scalar where an index is expected, or the other way round
+  arity = 22,             // number of inputs or outputs
+  too_small = 23,         // an extent below the least one
+  value = 24,             // a field or argument outside its range
+  name = 25,              // no such name, or one too many
+  empty_batch = 30,       // no sample
+  stale = 31,             // belongs to another forward
+  label = 32,             // class number out of range
+  not_finite = 33,        // NaN or infinity
+  no_memory = 34,         // allocation refused
+  index = 35,             // an index input out of range
+  no_forward = 36,        // backward without a forward
+  file = 40,              // cannot be opened, read or written; `got` is errno
+  truncated = 41,         // ends too early
+  corrupt = 42,           // check sum, magic number or structure
+  limit = 43,             // above a limit of the parser
+  interrupted = 44,       // stopped by the user
+};
+
+/// The stable word for a code: "extent", "read_only" …
+constexpr const char* word(errc c) {
+  switch (c) {
+    case errc::ok: return "ok";
+    case errc::dtype: return "dtype";
+    case errc::rank: return "rank";
+    case errc::extent: return "extent";
+    case errc::negative_extent: return "negative extent";
+    case errc::overflow: return "overflow";
+    case errc::null_data: return "null data";
+    case errc::null_shape: return "null shape";
+    case errc::read_only: return "read-only memory";
+    case errc::device: return "device";
+    case errc::not_dense: return "not dense";
+    case errc::alignment: return "alignment";
+    case errc::version: return "version";
+    case errc::null_handle: return "null handle";
+    case errc::null_strides: return "null strides";
+    case errc::missing_size: return "a size left out";
+    case errc::kind: return "kind";
+    case errc::arity: return "number of inputs";
+    case errc::too_small: return "extent too small";
+    case errc::value: return "value out of range";
+    case errc::name: return "name";
+    case errc::empty_batch: return "empty batch";
+    case errc::stale: return "stale";
+    case errc::label: return "label out of range";
+    case errc::not_finite: return "not finite";
+    case errc::no_memory: return "out of memory";
+    case errc::index: return "index out of range";
+    case errc::no_forward: return "no forward";
+    case errc::file: return "file";
+    case errc::truncated: return "truncated";
+    case errc::corrupt: return "corrupt";
+    case errc::limit: return "limit";
+    case errc::interrupted: return "interrupted";
+  }
+  return "unknown";
+}
+
+/// What was wrong, in one record that needs no heap. `axis` is −1 where no axis is meant.
+struct failure {
+  errc code = errc::ok;
+  int axis = -1;
+  const char* operation = "";      // "forward", "from_dlpack" …
+  char argument[96] = "";          // which argument, layer or file; a longer one ends in "…"
+  std::int64_t got = 0, expected = 0;
+  const char* relation = "";       // "at least ", "at most ", "below ": said before the expected number
+  const char* remedy = "";         // one sentence, or nothing
+
+  explicit operator bool() const noexcept { return code != errc::ok; }
+  /// `[operation] argument, what (axis a): got X, expected Y. Remedy.`
+  [[gnu::cold]] std::string message() const;
+};
+
+namespace detail {
+struct failure_text {
+  std::string_view argument = "";
+  int axis = -1;
+  std::int64_t got = 0, expected = 0;
+  const char* relation = "";
+  const char* remedy = "";
+};
+/// Fills in `f` and gives back its code: `return fail(f, errc::rank, "forward", {.argument = "x", .got = 3, .expected = 4});`
+[[gnu::cold, gnu::noinline]] inline errc fail(failure& f, errc code, const char* operation, failure_text t = {}) noexcept {
+  f.code = code;
+  f.operation = operation;
+  copy_text(f.argument, sizeof f.argument, t.argument);
+  f.axis = t.axis;
+  f.got = t.got;
+  f.expected = t.expected;
+  f.relation = t.relation;
+  f.remedy = t.remedy;
+  return code;
+}
+}  // namespace detail
+
+/// Thrown by everything that can fail; each has a `try_` twin that gives back the code instead.
+class error : public std::runtime_error {
+  failure why_;
+
+  // Where no memory is left for the text, the code's word must do: the exception that arrives is still this one.
+  static std::runtime_error with_text(const failure& why) noexcept {
+#if TENON_EXCEPTIONS
+    try {
+      return std::runtime_error(why.message());
+    } catch (...) {
+      return std::runtime_error("");
+    }
+#else
+    return std::runtime_error(why.message());
+#endif
+  }
+
+ public:
+  explicit error(const failure& why) noexcept : std::runtime_error(with_text(why)), why_(why) {}
+  const char* what() const noexcept override {
+    const char* text = std::runtime_error::what();
+    return *text ? text : word(why_.code);
+  }
+  errc code() const noexcept { return why_.code; }
+  const char* operation() const noexcept { return why_.operation; }
+  const char* argument() const noexcept { return why_.argument; }
+  int axis() const noexcept { return why_.axis; }
+  std::int64_t got() const noexcept { return why_.got; }
+  std::int64_t expected() const noexcept { return why_.expected; }
+  const failure& details() const noexcept { return why_; }
+};
+
+#if TENON_EXCEPTIONS
+namespace detail {
+/// The one place that throws.
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(const failure& f) { throw error(f); }
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(errc code, const char* operation, failure_text t = {}) {
+  failure f;
+  fail(f, code, operation, t);
+  raise(f);
+}
+}  // namespace detail
+#endif
+
+inline std::string failure::message() const {
+  using detail::concat;
+  if (code == errc::ok) return "ok";
+  std::string s = concat("[", operation, "] ");
+  if (argument[0]) s += concat(argument, ": ");
+  s += word(code);
+  if (axis >= 0) s += concat(", axis ", std::to_string(axis));
+  auto number = [&](std::int64_t v) {
+    if (code == errc::dtype) return name(dtype::unpacked(v));
+    if (code == errc::device) return name(device::unpacked(v));
+    if (code == errc::kind) return std::string(v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
+    return std::to_string(v);
+  };
+  switch (code) {  // these say all in their name
+    case errc::null_data:
+    case errc::null_shape:
+    case errc::null_handle:
+    case errc::null_strides:
+    case errc::read_only:
+    case errc::not_dense:
+    case errc::not_finite:
+    case errc::no_forward:
+    case errc::name:
+    case errc::interrupted: s += "."; break;
+    case errc::file:  // got is the system's errno
+      s += got ? concat(": ", std::strerror(static_cast<int>(got)), ".") : ".";
+      break;
+    default:
+      if (got == expected && !relation[0]) s += ".";  // two equal numbers say nothing
+      else s += concat(": got ", number(got), ", expected ", relation, number(expected), ".");
+  }
+  if (remedy[0]) s += concat(" ", remedy);
+  return s;
+}
+}  // namespace tenon

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must hold of memory that somebody else describes, before the first element is touched: extents, sizes, strides and
+// addresses, in arithmetic that cannot overflow. Reads shapes and strides, never elements.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include "tenon/tensor/adapter.hpp"
+#include "tenon/tensor/view.hpp"
+namespace tenon::detail {
+/// Shape, strides and address as they come from outside; `strides` may be null: row-major.
+struct layout_source {
+  void* data = nullptr;
+  std::uint64_t byte_offset = 0;
+  const std::int64_t* shape = nullptr;
+  const std::int64_t* strides = nullptr;
+  std::int64_t alignment = 1;
+};
+
+/// First and last byte that the strides reach, relative to the first element. False on overflow. No extent may be 0.
+[[nodiscard]] inline bool byte_span(const shape& s, const strides& st, std::int64_t width, std::int64_t& low, std::int64_t& high) noexcept {
+  low = 0;
+  high = 0;
+  for (int i = 0; i < s.rank(); ++i) {
+    std::int64_t reach = 0;
+    if (__builtin_mul_overflow(s[i] - 1, st[i], &reach) || __builtin_mul_overflow(reach, width, &reach)) return false;
+    if (__builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high)) return false;
+  }
+  return !__builtin_add_overflow(high, width - 1, &high);
+}
+
+/// Fills in shape, strides and data of `a`, whose dtype (of whole bytes) and rank are known already. Strides of axes of one element
+/// are made row-major; an empty array gets no address. Errors: negative_extent, overflow, null_data, alignment.
+[[nodiscard]] inline errc check_layout(const char* op, const layout_source& t, int rank, array_ref& a, failure& why) noexcept {
+  a.shape.rank_ = rank;
+  bool empty = false;
+  for (int i = 0; i < rank; ++i) {
+    const std::int64_t e = t.shape[i];
+    if (e < 0) return fail(why, errc::negative_extent, op, {.argument = "shape", .axis = i, .got = e, .expected = 0, .relation = "at least "});
+    a.shape.d[i] = e;
+    empty |= e == 0;
+  }
+  a.strides = dense_strides(a.shape);
+  a.data = nullptr;
+  if (empty) return errc::ok;
+  const std::int64_t width = a.dtype.bytes();
+  std::int64_t bytes = width;
+  for (int i = 0; i < rank; ++i)
+    if (__builtin_mul_overflow(bytes, a.shape.d[i], &bytes))
+      return fail(why, errc::overflow, op,
+                  {.argument = "bytes of the shape", .axis = i, .got = a.shape.d[i], .expected = INT64_MAX, .relation = "together at most "});
+  if (t.strides)
+    for (int i = 0; i < rank; ++i)
+      if (a.shape.d[i] != 1) a.strides.d[i] = t.strides[i];  // axes of one element may carry anything
+  if (!t.data) return fail(why, errc::null_data, op, {.argument = "data"});
+  if (t.byte_offset > static_cast<std::uint64_t>(INT64_MAX))
+    return fail(why, errc::overflow, op,
+                {.argument = "byte_offset", .got = static_cast<std::int64_t>(t.byte_offset), .expected = INT64_MAX, .relation = "at most "});
+  const auto offset = static_cast<std::int64_t>(t.byte_offset);
+  const auto base = reinterpret_cast<std::uintptr_t>(t.data);
+  std::int64_t low = 0, high = 0;
+  std::uintptr_t first = 0, last = 0;
+  if (!byte_span(a.shape, a.strides, width, low, high) || __builtin_add_overflow(low, offset, &low) ||
+      __builtin_add_overflow(high, offset, &high) || __builtin_add_overflow(base, low, &first) || __builtin_add_overflow(base, high, &last))
+    return fail(why, errc::overflow, op, {.argument = "addresses reached by the strides"});
+  const std::uintptr_t start = base + static_cast<std::uintptr_t>(offset);
+  if (const auto off = start % static_cast<std::uintptr_t>(t.alignment))
+    return fail(why, errc::alignment, op,
+                {.argument = "address of the first element, modulo its alignment", .got = static_cast<std::int64_t>(off), .expected = 0,
+                 .remedy = "Import it with {.copies = tenon::copy_policy::always}."});
+  a.data = static_cast<std::byte*>(t.data) + offset;
+  return errc::ok;
+}
+
+/// What an adapter says of `x`, checked as an import is: nothing it gives is believed. `x` itself is not touched.
+/// Errors: negative_extent, overflow, null_data, alignment.
+template <class X>
+[[nodiscard]] errc try_describe(const char* op, X& x, array_ref& to, failure& why) noexcept {
+  using A = adapter<std::remove_const_t<X>>;
+  using T = adapted_element<X&>;
+  const shape s = A::shape(x);
+  const strides st = adapted_strides<std::remove_const_t<X>>(x, s);
+  array_ref a;
+  a.dtype = dtype_of<std::remove_const_t<T>>::value;
+  a.device = adapted_device<std::remove_const_t<X>>(x);
+  a.read_only = std::is_const_v<T>;
+  layout_source from{.data = const_cast<std::remove_const_t<T>*>(A::data(x)), .shape = s.d, .strides = st.d, .alignment = alignof(T)};
+  if (const errc c = check_layout(op, from, s.rank(), a, why); c != errc::ok) return c;
+  to = a;
+  return errc::ok;
+}
+}  // namespace tenon::detail

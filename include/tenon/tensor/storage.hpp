@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counted memory: who keeps bytes alive. One heap block a storage, none for a copy of it; data on a 64-byte boundary.
+#pragma once
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include "tenon/core/error.hpp"
+namespace tenon {
+/// Every array of ours starts on such a boundary: JAX shares nothing less aligned.
+inline constexpr std::size_t alignment = 64;
+
+/// Where memory comes from. Anything with std::pmr::memory_resource's allocate and deallocate converts to it.
+/// It must outlive what was allocated from it.
+struct memory_source {
+  void* self = nullptr;
+  void* (*allocate)(void* self, std::size_t bytes, std::size_t align) = nullptr;  // may throw, or give null
+  void (*deallocate)(void* self, void* p, std::size_t bytes, std::size_t align) = nullptr;
+
+  constexpr memory_source() = default;
+  template <class R>
+    requires requires(R* r, void* p) {
+      { r->allocate(std::size_t{}, std::size_t{}) } -> std::same_as<void*>;
+      r->deallocate(p, std::size_t{}, std::size_t{});
+    }
+  constexpr memory_source(R* r)
+      : self(r),
+        allocate([](void* s, std::size_t n, std::size_t a) { return static_cast<R*>(s)->allocate(n, a); }),
+        deallocate([](void* s, void* p, std::size_t n, std::size_t a) { static_cast<R*>(s)->deallocate(p, n, a); }) {}
+};
+
+/// Shares one block of memory: its own, or one that somebody else owns and it keeps alive. Copies are cheap and thread-safe.
+class storage {
+  struct block {
+    int refs = 1;
+    void (*destroy)(block*) noexcept = nullptr;
+    void* data = nullptr;
+    std::size_t bytes = 0;
+    memory_source from{};
+  };
+  static_assert(sizeof(block) <= alignment);
+  template <class Owner>
+  struct adopted : block {
+    Owner owner;
+    explicit adopted(Owner&& o) noexcept(std::is_nothrow_move_constructible_v<Owner>) : owner(std::move(o)) {}
+  };
+  block* b_ = nullptr;
+  explicit storage(block* b) noexcept : b_(b) {}
+
+  static void destroy_own(block* b) noexcept {
+    const memory_source from = b->from;
+    const std::size_t all = b->bytes + alignment;
+    if (from.deallocate)
+      from.deallocate(from.self, b, all, alignment);
+    else
+      ::operator delete(static_cast<void*>(b), std::align_val_t{alignment});
+  }
+
+ public:
+  storage() = default;
+  storage(const storage& o) noexcept : b_(o.b_) {
+    if (b_) __atomic_fetch_add(&b_->refs, 1, __ATOMIC_RELAXED);
+  }
+  storage(storage&& o) noexcept : b_(std::exchange(o.b_, nullptr)) {}
+  storage& operator=(storage o) noexcept {
+    std::swap(b_, o.b_);
+    return *this;
+  }
+  ~storage() {
+    if (b_ && __atomic_fetch_sub(&b_->refs, 1, __ATOMIC_ACQ_REL) == 1) b_->destroy(b_);
+  }
+
+  /// Fresh memory with undefined contents; `to` stays as it was on an error. Errors: no_memory, overflow.
+  [[nodiscard]] static errc try_allocate(std::size_t bytes, storage& to, failure& why, memory_source from = {}) noexcept {
+    const auto asked = static_cast<std::int64_t>(bytes);
+    if (bytes > static_cast<std::size_t>(INT64_MAX) - alignment)
+      return detail::fail(why, errc::overflow, "allocate", {.argument = "bytes", .got = asked, .expected = INT64_MAX, .relation = "at most "});
+    void* p = nullptr;
+#if TENON_EXCEPTIONS
+    try {
+#endif
+      p = from.allocate ? from.allocate(from.self, bytes + alignment, alignment)
+                        : ::operator new(bytes + alignment, std::align_val_t{alignment}, std::nothrow);
+#if TENON_EXCEPTIONS
+    } catch (...) {  // a memory_source may throw what it likes
+      p = nullptr;
+    }
+#endif
+    if (!p) return detail::fail(why, errc::no_memory, "allocate", {.argument = "bytes", .got = 0, .expected = asked});
+    block* b = new (p) block;
+    b->destroy = destroy_own;
+    b->data = static_cast<std::byte*>(p) + alignment;
+    b->bytes = bytes;
+    b->from = from;
+    to = storage(b);
+    return errc::ok;
+  }
+  /// Keeps `owner` alive for as long as `data` is used. Errors: no_memory, value (its move threw); `owner` is then as it was, or
+  /// as its own move left it.
+  template <class Owner>
+  [[nodiscard]] static errc try_adopt(Owner&& owner, void* data, std::size_t bytes, storage& to, failure& why) noexcept {
+    static_assert(!std::is_lvalue_reference_v<Owner>, "[storage] ownership moves: pass std::move(owner)");
+    using held = adopted<std::remove_cvref_t<Owner>>;
+    void* p = ::operator new(sizeof(held), std::align_val_t{alignof(held)}, std::nothrow);
+    if (!p) return detail::fail(why, errc::no_memory, "adopt", {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(sizeof(held))});
+    held* b = nullptr;
+#if TENON_EXCEPTIONS
+    if constexpr (!std::is_nothrow_constructible_v<held, Owner&&>) {
+      try {
+        b = new (p) held(std::move(owner));
+      } catch (...) {
+        ::operator delete(p, std::align_val_t{alignof(held)});
+        return detail::fail(why, errc::value, "adopt", {.argument = "the owner, whose move threw"});
+      }
+    } else
+#endif
+      b = new (p) held(std::move(owner));
+    b->destroy = [](block* raw) noexcept {
+      auto* whole = static_cast<held*>(raw);
+      whole->~held();
+      ::operator delete(static_cast<void*>(whole), std::align_val_t{alignof(held)});
+    };
+    b->data = data;
+    b->bytes = bytes;
+    to = storage(b);
+    return errc::ok;
+  }
+#if TENON_EXCEPTIONS
+  /// Errors: no_memory, overflow.
+  [[nodiscard]] static storage allocate(std::size_t bytes, memory_source from = {}) {
+    storage s;
+    if (failure f; try_allocate(bytes, s, f, from) != errc::ok) [[unlikely]]
+      detail::raise(f);
+    return s;
+  }
+#endif
+
+  std::byte* data() const noexcept { return b_ ? static_cast<std::byte*>(b_->data) : nullptr; }
+  std::size_t bytes() const noexcept { return b_ ? b_->bytes : 0; }
+  explicit operator bool() const noexcept { return b_ != nullptr; }
+  /// Whether nobody else holds it.
+  bool sole() const noexcept { return b_ && __atomic_load_n(&b_->refs, __ATOMIC_ACQUIRE) == 1; }
+};
+
+/// How many bytes this process copied where a user might not expect it.
+struct traffic {
+  std::uint64_t copied = 0;       // at the doors: imports under copy_policy::always, clones, moves between devices
+  std::uint64_t packed = 0;       // inside: strided or narrower inputs made dense
+  std::uint64_t fresh_slots = 0;  // outputs that could not reuse a slot, because somebody still held it
+};
+namespace detail {
+inline traffic traffic_counters;
+inline void count(std::uint64_t traffic::* which, std::uint64_t n) noexcept { __atomic_fetch_add(&(traffic_counters.*which), n, __ATOMIC_RELAXED); }
+}  // namespace detail
+/// The counters so far; subtract two readings.
+inline traffic bytes_moved() noexcept {
+  traffic t;
+  t.copied = __atomic_load_n(&detail::traffic_counters.copied, __ATOMIC_RELAXED);
+  t.packed = __atomic_load_n(&detail::traffic_counters.packed, __ATOMIC_RELAXED);
+  t.fresh_slots = __atomic_load_n(&detail::traffic_counters.fresh_slots, __ATOMIC_RELAXED);
+  return t;
+}
+/// When a door may copy: never (an error instead), where it must, or always.
+enum class copy_policy : std::uint8_t { never, if_needed, always };
+}  // namespace tenon

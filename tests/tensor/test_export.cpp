@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door out: what a consumer finds in the struct, and who keeps the memory alive.
+#include <tenon/tensor/export.hpp>
+#include <tenon/tensor/import.hpp>
+
+#include <memory>
+#include <thread>
+
+#include "catch.hpp"
+#include "producer.hpp"
+
+using tenon::errc;
+using tenon::tensor;
+using tenon::to_dlpack;
+
+TEST_CASE("B1 D3 E1 a versioned export: version 1.3, no flags, byte_offset 0, shape and strides") {
+  tensor<float> t(tenon::shape{2, 3});
+  t(1, 2) = 6;
+  auto h = to_dlpack(t);
+  CHECK(h->version.major == 1);
+  CHECK(h->version.minor == 3);
+  CHECK(h->flags == 0);
+  const auto& d = h->dl_tensor;
+  CHECK(d.byte_offset == 0);
+  CHECK(d.data == t.data());
+  CHECK(d.ndim == 2);
+  CHECK((d.shape[0] == 2 && d.shape[1] == 3));
+  CHECK((d.strides[0] == 3 && d.strides[1] == 1));
+  CHECK((d.dtype.code == 2 && d.dtype.bits == 32 && d.dtype.lanes == 1));
+  CHECK((d.device.device_type == 1 && d.device.device_id == 0));
+}
+
+TEST_CASE("C2 the read-only flag follows the type and the tensor's own mark") {
+  tensor<float> t(tenon::shape{2});
+  CHECK(to_dlpack(t)->flags == 0);
+  CHECK(to_dlpack(tensor<const float>(t))->flags == tenon::dl::flag_read_only);
+  tensor<float> marked(t.owner(), t.strided(), true);
+  CHECK(to_dlpack(marked)->flags == tenon::dl::flag_read_only);
+  CHECK(to_dlpack(tensor<>(marked))->flags == tenon::dl::flag_read_only);
+  CHECK(to_dlpack(tensor<>(t))->flags == 0);
+}
+
+TEST_CASE("C5 read-only data in a legacy struct are refused; a copy passes") {
+  tensor<float> t(tenon::shape{2});
+  CHECK(to_dlpack<tenon::dl::managed_tensor>(t)->dl_tensor.data == t.data());
+  const tensor<const float> c = t;
+  tenon::handle<tenon::dl::managed_tensor> h;
+  tenon::failure why;
+  CHECK(tenon::try_to_dlpack(c, h, why) == errc::read_only);
+  CHECK_FALSE(h);
+  CHECK(std::string(why.remedy) == "Export it versioned, or export tenon::copy(t).");
+  CHECK(to_dlpack<tenon::dl::managed_tensor>(tenon::copy(c))->dl_tensor.data != t.data());
+}
+
+TEST_CASE("D6 an empty tensor is exported with data NULL") {
+  tensor<float> t(tenon::shape{3, 0});
+  CHECK(t.numel() == 0);
+  auto h = to_dlpack(t);
+  CHECK(h->dl_tensor.data == nullptr);
+  CHECK(h->dl_tensor.shape[0] == 3);
+  CHECK(h->dl_tensor.strides != nullptr);
+}
+
+TEST_CASE("E2 rank 0 is exported with shape and strides NULL") {
+  tensor<float> t(tenon::shape{});
+  t[0] = 5;
+  auto h = to_dlpack(t);
+  CHECK(h->dl_tensor.ndim == 0);
+  CHECK(h->dl_tensor.shape == nullptr);
+  CHECK(h->dl_tensor.strides == nullptr);
+  CHECK(*static_cast<float*>(h->dl_tensor.data) == 5);
+}
+
+TEST_CASE("a tensor that was never filled is no tensor to a consumer") {
+  tenon::handle<> h;
+  tenon::failure why;
+  CHECK(tenon::try_to_dlpack(tensor<float>{}, h, why) == errc::null_data);
+  CHECK(tenon::try_to_dlpack(tensor<>{}, h, why) == errc::null_data);
+  CHECK(tensor<float>{}.numel() == 0);
+  CHECK(tensor<>{}.numel() == 0);
+}
+
+TEMPLATE_TEST_CASE("H1 H6 each export is a struct of its own and keeps the memory alive until its deleter", "", tenon::dl::managed_tensor,
+                   tenon::dl::managed_tensor_versioned) {
+  auto alive = std::make_shared<int>(0);
+  std::weak_ptr<int> watch = alive;
+  float values[2] = {1, 2};
+  auto t = tenon::borrow(tenon::view<float>(values, {2}), std::move(alive));
+  auto a = to_dlpack<TestType>(t), b = to_dlpack<TestType>(t);
+  CHECK(a.get() != b.get());
+  CHECK(a->dl_tensor.shape != b->dl_tensor.shape);
+  t = {};
+  a.reset();
+  CHECK_FALSE(watch.expired());
+  TestType* raw = b.release();
+  CHECK_FALSE(watch.expired());
+  CHECK(static_cast<float*>(raw->dl_tensor.data)[1] == 2);
+  raw->deleter(raw);
+  CHECK(watch.expired());
+}
+
+TEST_CASE("H3 the deleter runs on another thread") {
+  auto alive = std::make_shared<int>(0);
+  std::weak_ptr<int> watch = alive;
+  float values[1] = {1};
+  auto* raw = to_dlpack(tenon::borrow(tenon::view<float>(values, {1}), std::move(alive))).release();
+  std::thread([raw] { raw->deleter(raw); }).join();
+  CHECK(watch.expired());
+}
+
+TEST_CASE("imported, exported and imported again: the first deleter runs once, at the end of the last") {
+  versioned p({1, 2, 3, 4}, {2, 2}, {1, 2});
+  {
+    auto u = tenon::from_dlpack<float>(to_dlpack(tenon::from_dlpack(p.give())));
+    CHECK(p.deleted == 0);
+    CHECK(u.data() == p.values.data());
+    CHECK(u(0, 1) == 3);
+    auto v = tenon::from_dlpack<const float>(to_dlpack<tenon::dl::managed_tensor>(u));
+    u = {};
+    CHECK(p.deleted == 0);
+    CHECK(v(1, 1) == 4);
+  }
+  CHECK(p.deleted == 1);
+}
