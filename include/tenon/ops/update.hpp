@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// One optimizer step on one parameter: a pure rule over the parameter, its gradient and the rule's own slots, all in place.
+#pragma once
+#include <concepts>
+#include <cstdint>
+#include "tenon/ops/cpu/threads.hpp"
+#include "tenon/ops/op.hpp"
+namespace tenon {
+inline constexpr int max_slots = 4;
+/// What a rule is told of one parameter: the step (from 1), and what multiplies its learning rate and its weight decay.
+struct step_info {
+  std::uint64_t step = 1;
+  float lr = 1, decay = 1;
+};
+/// A rule: `static constexpr int slots` arrays like the parameter, zero at first, and
+/// `apply(info, w, g, slots, n)` for `n` independent elements: it may be called on any part of a parameter, on any thread.
+template <class R>
+concept update_rule = requires(const R& r, const step_info& i, float* w, const float* g, float* const* s, extent n) {
+  { R::name } -> std::convertible_to<const char*>;
+  { R::slots } -> std::convertible_to<int>;
+  r.apply(i, w, g, s, n);
+} && R::slots <= max_slots;
+
+namespace ops {
+template <class W>
+struct rule_slots {
+  W* p[max_slots]{};
+};
+/// w, slots = rule(w, g, slots)
+struct update_op : op<update_op> {
+  template <class Ex, class W, class G, class Rule>
+  static void host(const Ex& ex, view<W> w, view<const G> g, const rule_slots<W>& slots, const Rule& rule, const step_info& info) {
+    tenon::detail::parallel(ex.threads(), w.numel(), 16384, [&](extent from, extent to, int) noexcept {
+      W* part[max_slots]{};
+      for (int k = 0; k < Rule::slots; ++k) part[k] = slots.p[k] + from;
+      rule.apply(info, w.data() + from, g.data() + from, part, to - from);
+    });
+  }
+};
+inline constexpr update_op update{};
+}  // namespace ops
+}  // namespace tenon
