@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// An architecture written at run time: layers by name, sizes as numbers. What Python and file formats build a graph from.
+//
+//   tenon::layer_list net({784});
+//   net.add("linear", {{"out", hidden}}).add("relu").add("linear", {{"out", 10}});
+//   tenon::graph g{net};
+#pragma once
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "tenon/graph/graph.hpp"
+#include "tenon/layers/layers.hpp"
+#if TENON_EXCEPTIONS
+namespace tenon {
+/// One field of a layer: {"out", 10}, {"kernel", 5, 3} or {"bias", false}. Numbers are exact up to 2⁵³.
+struct attribute {
+  std::string_view name;
+  double first = 0, second = 0;
+  int count = 1;
+  template <class A>
+    requires std::is_arithmetic_v<A>
+  attribute(std::string_view n, A a) : name(n), first(static_cast<double>(a)) {}
+  template <class A, class B>
+    requires(std::is_arithmetic_v<A> && std::is_arithmetic_v<B>)
+  attribute(std::string_view n, A a, B b) : name(n), first(static_cast<double>(a)), second(static_cast<double>(b)), count(2) {}
+};
+
+namespace detail {
+template <class P>
+using host_binder = program::binder<P, cpu>;
+using value_list = list<int, max_inputs>;
+/// A type of layer by its name: how to make one, set its fields, and lower it with each builder there is.
+struct named_layer {
+  const char* name;
+  std::size_t size;
+  void (*make)(void* bytes);
+  bool (*set)(void* bytes, const attribute& a);  // false: no such field. Throws where the value does not suit
+  value_list (*to_plan)(const void*, plan&, const value_list&);
+  value_list (*to_float)(const void*, host_binder<float>&, const value_list&);
+  value_list (*to_double)(const void*, host_binder<double>&, const value_list&);
+  value_list (*to_bfloat16)(const void*, host_binder<precision<bfloat16>>&, const value_list&);
+};
+
+[[gnu::cold]] inline extent whole(const char* layer, const attribute& a, double v) {
+  if (v != static_cast<double>(static_cast<extent>(v)) || v > 9007199254740992.0 || v < -9007199254740992.0)
+    raise(errc::value, layer, {.argument = concat(a.name, " = ", std::to_string(v)), .got = static_cast<extent>(v), .expected = static_cast<extent>(v), .remedy = "Sizes are whole numbers."});
+  return static_cast<extent>(v);
+}
+[[gnu::cold]] inline void expect_values(const char* layer, const attribute& a, int most) {
+  if (a.count > most) raise(errc::arity, layer, {.argument = a.name, .got = a.count, .expected = most, .relation = "at most "});
+}
+inline void assign(const char* layer, size& field, const attribute& a) {
+  expect_values(layer, a, 1);
+  field = whole(layer, a, a.first);
+}
+inline void assign(const char* layer, size2& field, const attribute& a) {
+  expect_values(layer, a, 2);
+  field = a.count == 2 ? size2(whole(layer, a, a.first), whole(layer, a, a.second)) : size2(whole(layer, a, a.first));
+}
+inline void assign(const char* layer, bool& field, const attribute& a) {
+  expect_values(layer, a, 1);
+  if (a.first != 0 && a.first != 1) raise(errc::value, layer, {.argument = a.name, .got = static_cast<extent>(a.first), .expected = 1, .relation = "0 or "});
+  field = a.first != 0;
+}
+template <class F>
+  requires std::is_arithmetic_v<F>
+void assign(const char* layer, F& field, const attribute& a) {
+  expect_values(layer, a, 1);
+  if constexpr (std::is_integral_v<F>)
+    field = static_cast<F>(whole(layer, a, a.first));
+  else
+    field = static_cast<F>(a.first);
+}
+
+template <class L>
+[[gnu::cold]] bool set_field(void* bytes, const attribute& a) {
+  bool found = false;
+  if constexpr (has_fields<L>)
+    L::fields(*static_cast<L*>(bytes), [&](const char* name, auto& field) {
+      if (a.name != name) return;
+      assign(L::name, field, a);
+      found = true;
+    });
+  return found;
+}
+template <class L, class B>
+value_list lower_one(const void* bytes, B& b, const value_list& x) {
+  return b.add(*static_cast<const L*>(bytes), x);
+}
+template <class L>
+inline constexpr named_layer named_layer_of{L::name,
+                                            sizeof(L),
+                                            [](void* bytes) { new (bytes) L{}; },
+                                            set_field<L>,
+                                            lower_one<L, plan>,
+                                            lower_one<L, host_binder<float>>,
+                                            lower_one<L, host_binder<double>>,
+                                            lower_one<L, host_binder<precision<bfloat16>>>};
+template <class... L>
+struct layer_names {
+  static constexpr const named_layer* all[] = {&named_layer_of<L>...};
+};
+/// Every layer that comes with the library.
+using standard_layers = layer_names<layers::linear, layers::conv2d, layers::relu, layers::tanh, layers::sigmoid, layers::max_pool2d, layers::avg_pool2d,
+                                    layers::softmax, layers::batch_norm, layers::dropout, layers::flatten, layers::embedding, layers::add, layers::split,
+                                    layers::lstm_cell>;
+}  // namespace detail
+
+/// Layers in order, chosen at run time. Copyable; binding it copies what is needed.
+class layer_list {
+  struct item {
+    const detail::named_layer* type;
+    std::string path;  // empty: its position
+    std::vector<std::byte> bytes;
+  };
+  std::vector<item> items_;
+
+  detail::value_list lower_item(const item& i, detail::plan& b, const detail::value_list& x) const { return i.type->to_plan(i.bytes.data(), b, x); }
+  detail::value_list lower_item(const item& i, detail::host_binder<float>& b, const detail::value_list& x) const { return i.type->to_float(i.bytes.data(), b, x); }
+  detail::value_list lower_item(const item& i, detail::host_binder<double>& b, const detail::value_list& x) const { return i.type->to_double(i.bytes.data(), b, x); }
+  detail::value_list lower_item(const item& i, detail::host_binder<precision<bfloat16>>& b, const detail::value_list& x) const {
+    return i.type->to_bfloat16(i.bytes.data(), b, x);
+  }
+
+ public:
+  list<input, max_inputs> in;
+
+  /// `{1, 28, 28}` is one sample.
+  explicit layer_list(const shape& sample) : in(network(sample).in) {}
+  explicit layer_list(std::initializer_list<input> from) {
+    for (const input& i : from) in.add(i);
+  }
+  /// A layer of the library by its name, with its fields; `path` names its parameters instead of the position.
+  /// Errors: name (layer or field unknown), value (not a whole number), arity (too many numbers for a field).
+  [[gnu::cold]] layer_list& add(std::string_view name, std::initializer_list<attribute> fields = {}, std::string_view path = {}) {
+    for (const detail::named_layer* type : detail::standard_layers::all) {
+      if (name != type->name) continue;
+      std::vector<std::byte> bytes(type->size);
+      type->make(bytes.data());
+      for (const attribute& a : fields)
+        if (!type->set(bytes.data(), a)) detail::raise(errc::name, "layer_list.add", {.argument = detail::concat(name, ".", a.name), .remedy = "The layer has no such field."});
+      items_.push_back({type, std::string(path), std::move(bytes)});
+      return *this;
+    }
+    detail::raise(errc::name, "layer_list.add", {.argument = name, .remedy = "No layer has this name; add one of your own as a value: add(my_layer{})."});
+  }
+  /// A layer of one's own.
+  template <class L>
+    requires(!std::is_convertible_v<L, std::string_view>)
+  layer_list& add(const L& layer, std::string_view path = {}) {
+    static_assert(expect_layer<L>());
+    std::vector<std::byte> bytes(sizeof(L));
+    std::memcpy(bytes.data(), &layer, sizeof(L));
+    items_.push_back({&detail::named_layer_of<L>, std::string(path), std::move(bytes)});
+    return *this;
+  }
+  std::size_t size() const { return items_.size(); }
+  auto lower(auto& b, detail::value_list x) const {
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      b.enter(static_cast<int>(i), items_[i].path.empty() ? nullptr : items_[i].path.c_str());
+      x = lower_item(items_[i], b, x);
+      b.leave();
+    }
+    return x;
+  }
+};
+}  // namespace tenon
+#endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network with all extents constant and all memory inside the object: no heap, no exceptions, no RTTI. The compiler plans it, and
+// each layer is called directly. For embedded and real-time use.
+#pragma once
+#include <utility>
+#include "tenon/graph/initial.hpp"
+#include "tenon/graph/walk.hpp"
+#include "tenon/ops/update.hpp"
+namespace tenon {
+namespace detail {
+/// What a plan needs at run time, without names on the heap.
+template <int Nodes, int Values, int Parameters, int States>
+struct frozen_plan {
+  scalar_widths width;
+  node nodes[static_cast<unsigned>(Nodes) + 1];
+  value_info values[static_cast<unsigned>(Values) + 1];
+  array_info parameters[static_cast<unsigned>(Parameters) + 1], states[static_cast<unsigned>(States) + 1];
+  list<int, max_outputs> out;
+  list<int, max_inputs> in;
+  bytes saved, scratch, inference, sum_at[max_inputs];
+  std::size_t work_per_thread = 0;
+  constexpr const value_info& at(int v) const { return values[v]; }
+};
+template <class Net>
+constexpr plan planned_by_compiler(const Net& from, scalar_widths w) {
+  plan p(w);
+  auto y = from.lower(p, p.add_inputs(from.in));
+  if (!p.bad)
+    for (int i = 0; i < y.size(); ++i)
+      if (p.needs_copy(y, i)) {
+        list<int, max_inputs> one;
+        one.add(y[i]);
+        y[i] = p.add(identity{}, one)[0];
+      }
+  p.finish(y);
+  return p;
+}
+struct plan_counts {
+  int nodes, values, parameters, states;
+};
+template <auto Net>
+constexpr plan_counts count_plan(scalar_widths w) {
+  const plan p = planned_by_compiler(Net, w);
+  return {p.nodes.size(), p.values.size(), p.parameters.size(), p.states.size()};
+}
+template <auto Net, plan_counts N>
+constexpr auto freeze_plan(scalar_widths w) {
+  const plan p = planned_by_compiler(Net, w);
+  frozen_plan<N.nodes, N.values, N.parameters, N.states> f{};
+  f.width = p.width;
+  for (int i = 0; i < N.nodes; ++i) f.nodes[i] = p.nodes[i];
+  for (int i = 0; i < N.values; ++i) f.values[i] = p.at(i);
+  for (int i = 0; i < N.parameters; ++i) f.parameters[i] = p.parameters[i];
+  for (int i = 0; i < N.states; ++i) f.states[i] = p.states[i];
+  f.out = p.out;
+  f.in = p.in;
+  f.saved = p.saved;
+  f.scratch = p.scratch;
+  f.inference = p.inference;
+  for (int i = 0; i < max_inputs; ++i) f.sum_at[i] = p.sum_at[i];
+  f.work_per_thread = p.work_per_thread;
+  return f;
+}
+/// Lowers again, and takes the I-th layer that comes by.
+template <class L>
+struct layer_picker {
+  using value = int;
+  int wanted, next = 0;
+  L found{};
+  constexpr void enter(int, const char*) {}
+  constexpr void leave() {}
+  template <class M>
+  constexpr list<int, max_inputs> add(const M& m, const list<int, max_inputs>& x, const char* = nullptr) {
+    if constexpr (std::is_same_v<M, L>)
+      if (next == wanted) found = m;
+    ++next;
+    return x;
+  }
+};
+template <auto Net, int I>
+constexpr auto layer_at() {
+  using L = node_type<decltype(Net), I>;
+  layer_picker<L> p{I};
+  list<int, max_inputs> x;
+  x.add(0);
+  Net.lower(p, x);
+  return p.found;
+}
+}  // namespace detail
+
+/// `fixed<net, 1>` answers; `fixed<net, 8, float, tenon::sgd>` also trains, with room for that rule's slots.
+/// One input, one output. Large: put it in static storage, not on a small stack.
+template <auto Net, int Batch, class P = float, class Rule = void>
+class fixed {
+  using policy = precision_of<P>;
+  using S = typename policy::storage;
+  using M = typename policy::master;
+  using A = typename policy::accumulate;
+  static constexpr bool trains = !std::is_void_v<Rule>;
+  static constexpr auto checked_ = detail::checked<Net>();
+  [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position, checked_.bad.code, checked_.bad.axis,
+                                      checked_.bad.got, checked_.bad.expected> accepted_;
+  static constexpr detail::scalar_widths widths_ = detail::arrays_of<policy, cpu>.width;
+  static constexpr detail::plan_counts n_ = detail::count_plan<Net>(widths_);
+  static constexpr auto plan_ = detail::freeze_plan<Net, n_>(widths_);
+  static_assert(plan_.in.n == 1 && plan_.out.n == 1, "[fixed] one input and one output");
+  static_assert(detail::node_type_count<decltype(Net)> == n_.nodes, "[fixed] an output that is the input itself is not supported");
+  static constexpr shape x_shape_ = detail::with_batch(plan_.at(0).s, Batch), y_shape_ = detail::with_batch(plan_.at(plan_.out[0]).s, Batch);
+  static constexpr std::size_t total_ = [] {
+    std::size_t t = 0;
+    for (int i = 0; i < n_.parameters; ++i) t += detail::bytes_of(plan_.parameters[i].shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+    return t;
+  }();
+  static constexpr std::size_t state_total_ = [] {
+    std::size_t t = 0;
+    for (int i = 0; i < n_.states; ++i) t += detail::bytes_of(plan_.states[i].shape, sizeof(A));
+    return t;
+  }();
+  static constexpr std::size_t slots_ = [] {
+    if constexpr (trains)
+      return static_cast<std::size_t>(Rule::slots);
+    else
+      return std::size_t{0};
+  }();
+  template <std::size_t N>
+  struct alignas(alignment) room {
+    std::byte b[N ? N : 1];
+  };
+  static constexpr std::size_t larger(std::size_t a, std::size_t b) { return a > b ? a : b; }
+
+  room<total_> parameters_{};
+  room<state_total_> states_{};
+  room<trains ? total_ : 0> gradients_{};
+  room<total_ * slots_> rule_{};
+  room<trains ? plan_.saved.at(Batch) : 0> saved_{};
+  room<larger(plan_.inference.at(Batch), trains ? plan_.scratch.at(Batch) : 0) + plan_.work_per_thread> scratch_{};
+  room<detail::bytes_of(y_shape_, sizeof(S))> y_{};
+  void* p_[static_cast<unsigned>(n_.parameters) + 1]{};
+  void* dp_[static_cast<unsigned>(n_.parameters) + 1]{};
+  void* state_[static_cast<unsigned>(n_.states) + 1]{};
+  const S* x_ = nullptr;
+  std::uint64_t seed_, forwards_ = 0, steps_ = 0;
+  bool fresh_ = true;
+  static constexpr cpu device_{};
+
+  template <int I>
+  static constexpr auto layer_ = detail::layer_at<Net, I>();
+  static detail::walk<decltype(plan_)> walk() { return {plan_, detail::arrays_of<policy, cpu>}; }
+  arrays table() const { return {p_, dp_, state_}; }
+  call_info call(bool training) const {
+    call_info c;
+    c.device = &device_;
+    c.batch = Batch;
+    c.training = training;
+    c.key = {seed_, forwards_, 0};
+    return c;
+  }
+  buffers memory(const S* x) {
+    buffers b;
+    b.x[0] = x;
+    b.y[0] = y_.b;
+    b.saved = saved_.b;
+    b.scratch = scratch_.b;
+    return b;
+  }
+  template <int... I>
+  void run(const buffers& b, const call_info& c, std::integer_sequence<int, I...>) {
+    const auto w = walk();
+    w.cast_parameters(n_.parameters, table(), b, c);
+    (w.forward(plan_.nodes[I], I, table(), b, c, [](const frame& one) {
+      forward_pass<P, cpu> pass{one};
+      layer_<I>.forward(pass);
+    }), ...);
+  }
+  template <int... I>
+  void run_back(const buffers& b, const call_info& c, std::integer_sequence<int, I...>) {
+    const auto w = walk();
+    const unsigned wanted = w.wanted(b);
+    w.begin_backward(b, c, wanted);
+    (w.backward(plan_.nodes[n_.nodes - 1 - I], n_.nodes - 1 - I, table(), b, c, wanted, fresh_, [](const frame& one) {
+      constexpr int node = n_.nodes - 1 - I;
+      backward_pass<P, cpu, reads_of<std::remove_const_t<decltype(layer_<node>)>>> pass{one};
+      layer_<node>.backward(pass);
+    }), ...);
+  }
+  template <int I>
+  void commit(const buffers& b, const call_info& c) {
+    if constexpr (has_commit<std::remove_const_t<decltype(layer_<I>)>, P, cpu>) {
+      const frame one = walk().start(plan_.nodes[I], I, table(), b, c);
+      commit_pass<P, cpu> pass{one};
+      layer_<I>.commit(pass);
+    }
+  }
+  using all_nodes = std::make_integer_sequence<int, n_.nodes>;
+
+ public:
+  /// Elements of x and y, batch included.
+  static constexpr extent x_numel = x_shape_.numel(), y_numel = y_shape_.numel();
+  static constexpr shape x_shape() { return x_shape_; }
+  static constexpr shape y_shape() { return y_shape_; }
+  static constexpr int parameter_count() { return n_.parameters; }
+
+  explicit fixed(std::uint64_t seed = 0) : seed_(seed) {
+    std::size_t at = 0;
+    random_key key{seed, 0, 0};
+    for (int i = 0; i < n_.parameters; ++i, ++key.layer) {
+      p_[i] = parameters_.b + at;
+      if constexpr (trains) dp_[i] = gradients_.b + at;
+      const detail::array_info& a = plan_.parameters[i];
+      for (extent k = 0; k < a.shape.numel(); ++k) static_cast<M*>(p_[i])[k] = static_cast<M>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
+      at += detail::bytes_of(a.shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+    }
+    at = 0;
+    for (int i = 0; i < n_.states; ++i, ++key.layer) {
+      state_[i] = states_.b + at;
+      const detail::array_info& a = plan_.states[i];
+      for (extent k = 0; k < a.shape.numel(); ++k) static_cast<A*>(state_[i])[k] = static_cast<A>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
+      at += detail::bytes_of(a.shape, sizeof(A));
+    }
+  }
+  fixed(const fixed&) = delete;  // the tables point into the object
+  fixed& operator=(const fixed&) = delete;
+
+  /// Parameter i, in the order of the architecture; a live view.
+  view<M> parameter(int i) { return {static_cast<M*>(p_[i]), plan_.parameters[i].shape}; }
+  view<const A> gradient(int i) const
+    requires trains
+  {
+    return {static_cast<const A*>(dp_[i]), plan_.parameters[i].shape};
+  }
+
+  /// Inference. x has x_numel elements; y is valid until the next call.
+  view<const S> operator()(view<const S> x) noexcept {
+    if (x.numel() != x_numel || !x) return {};
+    run(memory(x.data()), call(false), all_nodes{});
+    return {reinterpret_cast<const S*>(y_.b), y_shape_};
+  }
+  /// An array of the wrong length does not compile.
+  template <std::size_t N>
+  view<const S> operator()(const S (&x)[N]) noexcept {
+    static_assert(static_cast<extent>(N) == x_numel, "[fixed] this array has another number of elements than x");
+    return (*this)(view<const S>(x, x_shape_));
+  }
+  /// Training forward: borrows x until backward. Empty where x has another number of elements.
+  view<const S> forward(view<const S> x) noexcept
+    requires trains
+  {
+    if (x.numel() != x_numel || !x) return {};
+    x_ = x.data();
+    ++forwards_;
+    const buffers b = memory(x_);
+    const call_info c = call(true);
+    run(b, c, all_nodes{});
+    [&]<int... I>(std::integer_sequence<int, I...>) { (commit<I>(b, c), ...); }(all_nodes{});
+    return {reinterpret_cast<const S*>(y_.b), y_shape_};
+  }
+  /// Adds to the gradients, or stores after an update. dx, if given, is written. Errors: no_forward, extent.
+  errc backward(view<const S> dy, view<S> dx = {}) noexcept
+    requires trains
+  {
+    if (!x_) return errc::no_forward;
+    if (dy.numel() != y_numel || !dy || (dx && dx.numel() != x_numel)) return errc::extent;
+    buffers b = memory(x_);
+    b.dy[0] = dy.data();
+    b.dx[0] = dx.data();
+    run_back(b, call(true), all_nodes{});
+    fresh_ = false;
+    return errc::ok;
+  }
+  void update(const std::conditional_t<trains, Rule, int>& rule) noexcept
+    requires trains
+  {
+    ++steps_;
+    std::size_t at = 0;
+    for (int i = 0; i < n_.parameters; ++i) {
+      const shape& s = plan_.parameters[i].shape;
+      ops::rule_slots<M> slots;
+      for (std::size_t k = 0; k < slots_; ++k) slots.p[k] = reinterpret_cast<M*>(rule_.b + total_ * k + at);
+      ops::update(device_, view<M>(static_cast<M*>(p_[i]), s), view<const A>(static_cast<const A*>(dp_[i]), s), slots, rule, step_info{steps_, 1, 1});
+      at += detail::bytes_of(s, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+    }
+    fresh_ = true;
+  }
+};
+}  // namespace tenon

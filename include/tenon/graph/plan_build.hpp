@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a plan takes in an architecture: inputs, nodes, parameters by name, ties. Runs once, at bind.
+#pragma once
+#include "tenon/graph/plan.hpp"
+namespace tenon::detail {
+[[gnu::cold]] constexpr void plan::report(const fault& f, const char* what, const char* more) {
+  if (!f || bad) return;
+  bad = f;
+  bad_where = path_;
+  bad_where += what;
+  bad_where += more;
+}
+
+[[gnu::cold]] constexpr int plan::keep_text(const char* last) {
+  const auto at = static_cast<int>(texts.size());
+  texts += path_;
+  texts += last;
+  texts += '\0';
+  return at;
+}
+constexpr bool same_text(const char* a, const char* b) {
+  for (; *a && *a == *b; ++a) ++b;
+  return *a == *b;
+}
+
+[[gnu::cold]] constexpr void plan::enter(int i, const char* name) {
+  if (depth_ == max_depth) report({errc::limit, -1, depth_ + 1, max_depth}, "", "depth of nested parts");
+  if (depth_ < max_depth) marks_[depth_++] = static_cast<int>(path_.size());
+  if (name) {
+    path_ += name;
+  } else {
+    char digits[12]{};
+    int n = 0;
+    do {
+      digits[n++] = static_cast<char>('0' + i % 10);
+      i /= 10;
+    } while (i > 0);
+    while (n > 0) path_ += digits[--n];
+  }
+  path_ += '.';
+}
+
+[[gnu::cold]] constexpr inputs plan::shapes_of(const list<int, max_inputs>& x) const {
+  inputs s;
+  for (const int v : x) s.add(at(v).s);
+  s.n = x.n;
+  return s;
+}
+
+[[gnu::cold]] constexpr list<int, max_inputs> plan::add_inputs(const list<input, max_inputs>& from) {
+  for (const input& i : from) {
+    value_info v;
+    v.s = slot{i.shape, i.kind};
+    v.name = i.name;
+    v.reach = 1u << in.n;
+    if (i.shape.rank() == 0) report({errc::rank, -1, 0, 1}, "input", ": the batch is axis 0");
+    for (int a = 0; a < i.shape.rank(); ++a)
+      if (i.shape[a] < (a == 0 ? dyn : 1)) report({i.shape[a] == dyn ? errc::extent : errc::negative_extent, a, i.shape[a], 1}, "input", ": only the batch, axis 0, may be dyn");
+    check_size(size_of(v.s, width.of(v.s.what)).unit, "input");
+    in.add(values.size());
+    values.add(v);
+  }
+  return in;
+}
+
+[[gnu::cold]] constexpr void plan::add_parameters(node& n, const spec& s, const char* what) {
+  const node* same = nullptr;
+  if (!n.tie.empty())
+    for (const node& other : nodes)
+      if (!same && other.tie == n.tie) same = &other;
+  if (same && same->out.p.n != s.p.n) {
+    report({errc::arity, -1, s.p.n, same->out.p.n}, what, ": parameters of the layer it is tied to");
+    return;
+  }
+  for (int i = 0; i < s.p.n; ++i) {
+    const shape& a = s.p[i];
+    if (same) {
+      const shape& b = same->out.p[i];
+      shape probe = a.expect_rank(b.rank());
+      for (int k = 0; k < b.rank(); ++k) probe = probe.expect(k, b[k]);
+      report(probe.bad, what, ": a parameter of the layer it is tied to");
+      n.p[i] = same->p[i];
+      continue;
+    }
+    check_size(bytes_of(a, width.master), what);
+    n.p[i] = parameters.size();
+    array_info info;
+    info.name = keep_text(s.p[i].name);
+    info.shape = a;
+    info.start = s.p[i].start;
+    for (const array_info& other : parameters)
+      if (same_text(text(other.name), text(info.name))) report({errc::name, -1, 2, 1}, s.p[i].name, ": two parameters of one name (tied{…} shares them)");
+    parameters.add(info);
+  }
+}
+
+[[gnu::cold]] constexpr list<int, max_inputs> plan::append(const void* layer, const call_table* calls, const char* what, const spec& s,
+                                                           const list<int, max_inputs>& x, const char* tie) {
+  report(s.bad(), what);
+  if (x.full()) report({errc::limit, -1, x.n, max_inputs}, what);
+  if (bad) return x;
+  node n;
+  n.path = keep_text(what);
+  if (tie)
+    for (int i = 0; tie[i]; ++i) n.tie.text[i] = tie[i];
+  n.layer = layer;
+  n.calls = calls;
+  n.out = s;
+  n.in = shapes_of(x);
+  n.x = x;
+  n.state = states.size();
+  unsigned reach = s.p.n > 0 ? reaches_parameter : 0;
+  for (const int v : x) reach |= at(v).reach;
+  add_parameters(n, s, what);
+  for (int i = 0; i < s.states.n; ++i) {
+    array_info info;
+    info.name = keep_text(s.states[i].name);
+    info.shape = s.states[i];
+    info.start = s.states[i].start;
+    states.add(info);
+    check_size(bytes_of(info.shape, width.accumulate), what);
+  }
+  list<int, max_inputs> y;
+  for (int i = 0; i < s.y.n; ++i) {
+    value_info v;
+    v.s = s.y[i];
+    v.producer = nodes.size();
+    v.reach = reach;
+    const bytes b = size_of(v.s, width.of(v.s.what));
+    check_size(b.constant + b.unit, what);
+    for (int a = 1; a < v.s.rank(); ++a)
+      if (v.s[a] == dyn) report({errc::extent, a, dyn, 1}, what, ": only the batch, axis 0, may be dyn");
+    if (v.s.what == kind::index && s.alias < 0) report({errc::kind, -1, 2, 0}, what, ": indices come from the network's inputs");
+    n.y.add(values.size());
+    y.add(values.size());
+    values.add(v);
+  }
+  const extent work = saturating_mul(s.scratch_scalars, static_cast<extent>(width.compute));
+  check_size(static_cast<std::size_t>(work), what);
+  if (!bad && line(static_cast<std::size_t>(work)) > work_per_thread) work_per_thread = line(static_cast<std::size_t>(work));
+  nodes.add(n);
+  return y;
+}
+
+[[gnu::cold]] constexpr bool plan::needs_copy(const list<int, max_inputs>& y, int i) const {
+  for (int k = 0; k < i; ++k)
+    if (y[k] == y[i]) return true;
+  return at(y[i]).producer < 0;
+}
+
+[[gnu::cold]] constexpr void plan::finish(const list<int, max_inputs>& y) {
+  if (y.full() || y.n == 0) report({errc::arity, -1, y.n, 1}, "outputs of the network");
+  if (bad) return;
+  for (const int v : y) {
+    if (at(v).s.what == kind::index) report({errc::kind, -1, 2, 0}, "outputs of the network");
+    at(v).out = out.n;
+    out.add(v);
+  }
+  mark_use();
+  share_storage();
+  for (const node& n : nodes)
+    for (int i = 0; i < n.x.size(); ++i)
+      if (const extent limit = n.out.index_limit[i]; limit > 0 && at(at(n.x[i]).root).producer < 0) {
+        extent& known = index_limit[at(n.x[i]).root];
+        if (known == 0 || limit < known) known = limit;
+      }
+  place_values();
+  order_gradients();
+  place_gradients();
+  std::size_t unit = 1;
+  for (const bytes* b : {&saved, &scratch, &inference})
+    if (b->unit > unit) unit = b->unit;
+  for (int v = 0; v < values.size(); ++v)
+    if (size(v).unit > unit) unit = size(v).unit;
+  batch_limit = static_cast<extent>(size_limit / unit);
+  check_size(saved.constant, "the network");
+  check_size(saved.unit, "the network");
+}
+}  // namespace tenon::detail

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session owns what a stateless program needs: parameters, gradients and state in arenas, optimizer slots, output slots, scratch
+// and a tape. `model` and `graph` are thin shells of it; here the precision is not in the type. One mutable session a thread;
+// const calls are re-entrant, and any number of sessions may share parameters.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+#include "tenon/graph/input_arg.hpp"
+#include "tenon/graph/program.hpp"
+#include "tenon/graph/tape.hpp"
+#include "tenon/ops/update.hpp"
+#if TENON_EXCEPTIONS
+namespace tenon {
+/// What multiplies a rule's learning rate and weight decay for one parameter.
+struct multipliers {
+  float lr = 1, decay = 1;
+};
+/// How a model is made.
+template <class D = cpu>
+struct options {
+  std::uint64_t seed = 0;
+  D device{};
+  copy_policy packing = copy_policy::if_needed;  // of strided inputs: `never` makes them an error
+};
+/// What makes two continuations of a training equal, beside the arrays.
+struct counters {
+  std::uint64_t seed = 0, forwards = 0, steps = 0;
+  friend bool operator==(const counters&, const counters&) = default;
+};
+/// A parameter or state by name. `value` and `grad` are live: the same memory the model works on.
+template <class V = void, class G = V, class D = cpu>
+struct named_tensor {
+  std::string name;
+  tensor<V, D> value;
+  tensor<G, D> grad;
+};
+/// The outputs of a network of several.
+template <class T, class D = cpu>
+using results = list<tensor<T, D>, max_outputs>;
+
+template <class D>
+class session {
+ protected:
+  struct parameter {
+    std::size_t at = 0;  // in the arena, in the gradients and in each slot
+    storage owner;       // of its value: the arena, or foreign
+    tenon::multipliers scale{};
+  };
+  struct workspace {  // of one inference at a time
+    mutable unsigned busy = 0;
+    mutable storage memory, saved, packed[max_inputs], out[max_outputs];
+  };
+  static constexpr int inference_slots = 8, output_slots = 8;
+
+  std::shared_ptr<const program> program_;
+  D device_{};
+  copy_policy packing_ = copy_policy::if_needed;
+  std::uint64_t id_ = 0;
+  tenon::counters count_{};
+  std::uint64_t version_ = 0;  // of the parameters: changed by update
+  storage arena_, gradients_, slots_, scratch_;
+  std::size_t trainable_ = 0;  // bytes of the arena that are parameters
+  std::unique_ptr<parameter[]> parameters_;
+  std::unique_ptr<void*[]> tables_;  // p, dp and state one after the other
+  storage state_owner_;
+  int slot_count_ = 0;
+  std::string rule_;
+  storage outputs_[output_slots];
+  int next_output_ = 0;
+  mutable workspace inference_[inference_slots];
+  tape last_;
+  bool fresh_ = true;
+
+  int parameter_count() const { return planned().parameters.size(); }
+  int state_count() const { return planned().states.size(); }
+  void*& p(int i) const { return tables_[static_cast<std::size_t>(i)]; }
+  void*& dp(int i) const { return tables_[static_cast<std::size_t>(parameter_count() + i)]; }
+  void*& state(int i) const { return tables_[static_cast<std::size_t>(2 * parameter_count() + i)]; }
+  parameter& at(int i) const { return parameters_[static_cast<std::size_t>(i)]; }
+  const char* parameter_name(int i) const { return planned().text(planned().parameters[i].name); }
+  arrays table() const { return {tables_.get(), tables_.get() + parameter_count(), tables_.get() + 2 * parameter_count()}; }
+  const detail::array_calls& types() const { return program_->array_types(); }
+  const detail::plan& planned() const { return program_->planned(); }
+  call_info call(extent batch, bool training) const {
+    call_info c;
+    c.device = &device_;
+    c.threads = threads_of(device_);
+    c.batch = batch;
+    c.training = training;
+    return c;
+  }
+
+  session(std::shared_ptr<const program> p, const options<D>& o);
+  session(session&&) = default;
+  session& operator=(session&&) = default;
+
+  errc check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const;
+  errc check_indices(const char* op, const array_ref& a, const char* name, extent limit, failure& why) const;
+  errc take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided, failure& why) const;
+  errc take_output(std::size_t bytes, storage& to, failure& why);
+  tensor<void, D> output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const;
+  errc one_output(const char* op, failure& why) const;
+  errc run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed = nullptr) const;
+  errc run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why);
+  errc run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why);
+  void count_step(int slots, const char* rule);
+  template <class M, class A, class Rule>
+  void run_update(const Rule& rule);
+  tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const {
+    return {owner, array_ref{data, type, {device_traits<D>::type, 0}, s, dense_strides(s), false}};
+  }
+  void copy_arrays_from(const session& o);
+  void share_arrays_of(const session& o);
+  void start_slots(int n, std::string_view rule);
+  int find(std::string_view name, const char* op) const;
+
+ public:
+  // -- what a model is --
+  const tenon::program& bound() const { return *program_; }
+  const D& device() const { return device_; }
+  tenon::counters counters() const { return count_; }
+  /// Continues where another session was, so that draws and bias corrections are the same.
+  void restore_counters(const tenon::counters& c) { count_ = c; }
+  /// The next backward stores instead of adding.
+  void clear_gradients() { fresh_ = true; }
+  /// Calls f(name, multipliers&) for each parameter: `if (name.ends_with(".bias")) m.decay = 0;`
+  template <class F>
+  void multipliers(F&& f) {
+    for (int i = 0; i < parameter_count(); ++i) f(std::string_view(parameter_name(i)), at(i).scale);
+  }
+  /// The optimizer's arrays so far, `<parameter>.<slot>`; none before the first update.
+  std::vector<named_tensor<void, void, D>> slots() const;
+  /// Makes the arrays that `n` slots of a rule of this name need, zeroed; keeps those of the same rule.
+  void ensure_slots(int n, std::string_view rule) {
+    if (slot_count_ != n || rule != rule_) start_slots(n, rule);
+  }
+  const std::string& rule() const { return rule_; }
+  int slot_count() const { return slot_count_; }
+  /// Parameter `name` lives in the memory of `t` from now on, as it is there; `t` is kept alive.
+  /// Errors: name, dtype, rank, extent, device, read_only, not_dense, null_data.
+  void bind_parameter(std::string_view name, const tensor<void, D>& t);
+  /// A training forward that names the first parameter or layer whose numbers are not finite; "" if none. Changes nothing.
+  [[gnu::cold]] std::string first_not_finite(const input_arg& x) const;
+};
+}  // namespace tenon
+#include "tenon/graph/session_owns.hpp"
+#include "tenon/graph/session_runs.hpp"
+#endif

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session does: checks at the doors, forward, backward, update. Every check precedes the first write.
+#pragma once
+#include "tenon/graph/session_owns.hpp"
+#if TENON_EXCEPTIONS
+namespace tenon {
+namespace detail {
+/// Whether all indices are in [0, limit); the first that is not goes into `bad`.
+template <class I>
+bool indices_below(const array_ref& a, extent limit, index& bad) {
+  const auto* p = static_cast<const I*>(a.data);
+  extent at[max_rank]{}, offset = 0;
+  for (extent n = a.shape.numel(); n > 0; --n) {
+    if (const auto v = static_cast<index>(p[offset]); v < 0 || v >= limit) {
+      bad = v;
+      return false;
+    }
+    for (int axis = a.shape.rank() - 1; axis >= 0; --axis) {
+      offset += a.strides[axis];
+      if (++at[axis] < a.shape[axis]) break;
+      offset -= a.strides[axis] * a.shape[axis];
+      at[axis] = 0;
+    }
+  }
+  return true;
+}
+}  // namespace detail
+
+template <class D>
+[[gnu::cold]] errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const {
+  using detail::fail;
+  const detail::plan& pl = planned();
+  if (n != pl.in.n) return fail(why, errc::arity, op, {.argument = "inputs", .got = n, .expected = pl.in.n});
+  batch = dyn;
+  for (int i = 0; i < n; ++i) {
+    const detail::argument_text name("x", i, n);
+    const slot& want = pl.at(i).s;
+    const array_ref& a = x[i].array;
+    const bool indices = want.what == kind::index;
+    const shape expected = want[0] == dyn ? want.with(0, batch) : static_cast<const shape&>(want);  // all inputs have one batch
+    const dtype type = !indices ? types().storage : a.dtype == int32 ? int32 : int64;
+    const bool dense = packing_ == copy_policy::never && !program_->takes_strides(i);
+    if (const errc c = detail::check_array(a, {op, name.text, type, device_traits<D>::type, expected, dense, false}, why); c != errc::ok) return c;
+    if (want[0] == dyn) batch = a.shape[0];
+  }
+  if (batch == dyn) batch = pl.at(0).s[0];
+  if (batch > pl.batch_limit) return fail(why, errc::overflow, op, {.argument = "batch", .got = batch, .expected = pl.batch_limit, .relation = "at most "});
+  for (int i = 0; i < n; ++i)
+    if (pl.index_limit[i] > 0)
+      if (const errc c = check_indices(op, x[i].array, detail::argument_text("x", i, n).text, pl.index_limit[i], why); c != errc::ok) return c;
+  return errc::ok;
+}
+
+// before anything is written: an index out of range would be read out of bounds
+template <class D>
+[[gnu::cold]] errc session<D>::check_indices(const char* op, const array_ref& x, const char* name, extent limit, failure& why) const {
+  array_ref a = x;
+  storage host;
+  if (!device_traits<D>::host_accessible) {
+    if (!a.dense()) return detail::fail(why, errc::not_dense, op, {.argument = name});
+    const auto bytes = static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes());
+    if (const errc c = storage::try_allocate(bytes, host, why); c != errc::ok) return c;
+    device_.download(host.data(), a.data, bytes);
+    a.data = host.data();
+  }
+  index bad = 0;
+  if (a.dtype == int64 ? detail::indices_below<std::int64_t>(a, limit, bad) : detail::indices_below<std::int32_t>(a, limit, bad)) return errc::ok;
+  return detail::fail(why, errc::index, op, {.argument = name, .got = bad, .expected = limit, .relation = bad < 0 ? "at least 0 and below " : "below "});
+}
+
+template <class D>
+[[gnu::cold]] errc session<D>::one_output(const char* op, failure& why) const {
+  if (program_->outputs() == 1) return errc::ok;
+  return detail::fail(why, errc::arity, op, {.argument = "outputs of the network", .got = program_->outputs(), .expected = 1,
+                                             .remedy = "Call all({x, …}), forward_all({x, …}) and backward_all({dy, …})."});
+}
+
+// the user's memory where layers can read it, else packed into `packed`
+template <class D>
+[[gnu::cold]] errc session<D>::take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided, failure& why) const {
+  const bool widen = planned().at(i).s.what == kind::index && x.array.dtype == int32;
+  strided = false;
+  b.x[i] = x.array.data;
+  b.x_strides[i] = nullptr;
+  if (!widen && (x.array.dense() || program_->takes_strides(i))) {
+    strided = !x.array.dense();
+    st = x.array.strides;
+    if (strided) b.x_strides[i] = &st;
+    return errc::ok;
+  }
+  const auto n = static_cast<std::size_t>(x.array.shape.numel());
+  const std::size_t bytes = n * (widen ? sizeof(index) : static_cast<std::size_t>(x.array.dtype.bytes()));
+  if (!device_traits<D>::host_accessible)
+    return detail::fail(why, errc::not_dense, "forward", {.argument = "x", .remedy = "Strided memory of this device is not packed: pass a dense tensor."});
+  if (!packed.sole()) packed = {};
+  if (const errc c = detail::grow(packed, bytes, why, device_); c != errc::ok) return c;
+  detail::pack(packed.data(), x.array);
+  if (widen) {  // in place, from the back
+    auto* wide = reinterpret_cast<index*>(packed.data());
+    for (std::size_t k = n; k-- > 0;) {
+      std::int32_t narrow;
+      std::memcpy(&narrow, packed.data() + k * sizeof narrow, sizeof narrow);
+      wide[k] = narrow;
+    }
+  }
+  detail::count(&traffic::packed, bytes);
+  b.x[i] = packed.data();
+  return errc::ok;
+}
+
+// an output that someone still holds is never written again
+template <class D>
+[[gnu::cold]] errc session<D>::take_output(std::size_t bytes, storage& to, failure& why) {
+  storage* best = nullptr;
+  for (storage& s : outputs_)
+    if (s.sole() && (!best || s.bytes() > best->bytes())) best = &s;
+  if (!best) {
+    for (storage& s : outputs_)
+      if (!s) best = best ? best : &s;
+    if (!best) best = &outputs_[next_output_++ % output_slots];
+    *best = {};
+    detail::count(&traffic::fresh_slots, 1);
+  }
+  if (const errc c = detail::grow(*best, bytes, why, device_); c != errc::ok) return c;
+  to = *best;
+  return errc::ok;
+}
+
+template <class D>
+[[gnu::cold]] tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const {
+  const shape sh = planned().output(k, batch);
+  return {s, array_ref{s.data(), types().storage, {device_traits<D>::type, 0}, sh, dense_strides(sh), read_only}, stamp};
+}
+
+namespace detail {
+inline std::size_t output_bytes(const plan& p, int k, extent batch) { return bytes_of(p.output(k, batch), p.width.storage); }
+}  // namespace detail
+
+template <class D>
+[[gnu::cold]] errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed) const {
+  extent batch = 0;
+  if (const errc c = check_inputs("inference", x, n, batch, why); c != errc::ok) return c;
+  call_info c = observed ? *observed : call(batch, false);
+  c.batch = batch;
+  buffers b;
+  strides st[max_inputs];
+  bool strided = false;
+  const workspace* mine = nullptr;
+  for (const workspace& w : inference_)
+    if (__atomic_exchange_n(&w.busy, 1u, __ATOMIC_ACQUIRE) == 0) {
+      mine = &w;
+      break;
+    }
+  workspace own;  // more calls at once than workspaces: this one pays with fresh memory
+  const workspace& w = mine ? *mine : own;
+  struct release {
+    const workspace* w;
+    ~release() {
+      if (w) __atomic_store_n(&w->busy, 0u, __ATOMIC_RELEASE);
+    }
+  } at_end{mine};
+  for (int i = 0; i < n; ++i)
+    if (const errc e = take_input(x[i], i, b, w.packed[i], st[i], strided, why); e != errc::ok) return e;
+  for (int k = 0; k < program_->outputs(); ++k) {
+    if (w.out[k] && !w.out[k].sole()) w.out[k] = {};  // somebody still holds it
+    if (const errc e = detail::grow(w.out[k], detail::output_bytes(planned(), k, batch), why, device_); e != errc::ok) return e;
+    b.y[k] = w.out[k].data();
+  }
+  if (const errc e = detail::grow(w.memory, program_->scratch_bytes(batch, c.training, c.threads), why, device_); e != errc::ok) return e;
+  if (c.training)
+    if (const errc e = detail::grow(w.saved, program_->saved_bytes(batch), why, device_); e != errc::ok) return e;
+  b.scratch = w.memory.data();
+  b.saved = w.saved.data();
+  program_->forward(table(), b, c);
+  for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(w.out[k], k, batch, false, 0);
+  return errc::ok;
+}
+
+template <class D>
+[[gnu::cold]] errc session<D>::run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why) {
+  extent batch = 0;
+  if (const errc c = check_inputs("forward", x, n, batch, why); c != errc::ok) return c;
+  t.stamp_ = 0;
+  for (storage& s : t.y_) s = {};
+  for (storage& s : t.x_owner_) s = {};
+  if (t.saved_ && !t.saved_.sole()) t.saved_ = {};
+  buffers b;
+  for (int i = 0; i < n; ++i) {
+    if (const errc c = take_input(x[i], i, b, t.packed_[i], t.x_strides_[i], t.x_strided_[i], why); c != errc::ok) return c;
+    t.x_[i] = b.x[i];
+    t.x_owner_[i] = x[i].owner;
+  }
+  if (const errc c = detail::grow(t.saved_, program_->saved_bytes(batch), why, device_); c != errc::ok) return c;
+  if (const errc c = detail::grow(scratch_, program_->scratch_bytes(batch, true, threads_of(device_)), why, device_); c != errc::ok) return c;
+  for (int k = 0; k < program_->outputs(); ++k) {
+    if (const errc c = take_output(detail::output_bytes(planned(), k, batch), t.y_[k], why); c != errc::ok) return c;
+    b.y[k] = t.y_[k].data();
+  }
+  b.saved = t.saved_.data();
+  b.scratch = scratch_.data();
+  call_info c = call(batch, true);
+  c.key = {count_.seed, count_.forwards + 1, 0};
+  program_->forward(table(), b, c);
+  program_->commit(table(), b, c);
+  ++count_.forwards;
+  t.batch_ = batch;
+  t.key_ = c.key;
+  t.version_ = version_;
+  t.stamp_ = id_ << detail::stamp_forward_bits | count_.forwards;
+  for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(t.y_[k], k, batch, program_->output_is_kept(k), t.stamp_);
+  return errc::ok;
+}
+
+template <class D>
+[[gnu::cold]] errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why) {
+  using detail::fail;
+  constexpr const char* op = "backward";
+  if (!t.stamp_) return fail(why, errc::no_forward, op, {.argument = "the tape", .remedy = "Call forward first; a forward that failed leaves nothing to go back over."});
+  if (detail::stamp_session(t.stamp_) != id_) return fail(why, errc::stale, op, {.argument = "tape, by number of the model", .got = static_cast<extent>(detail::stamp_session(t.stamp_)), .expected = static_cast<extent>(id_)});
+  if (t.version_ != version_)
+    return fail(why, errc::stale, op, {.argument = "parameters, by number of updates since the forward", .got = static_cast<extent>(version_ - t.version_), .expected = 0, .remedy = "Go back before update."});
+  if (n != program_->outputs()) return fail(why, errc::arity, op, {.argument = "dy", .got = n, .expected = program_->outputs()});
+  buffers b;
+  storage packed;
+  for (int k = 0; k < n; ++k) {
+    if (const std::uint64_t made = dy[k].stamp; made && made != t.stamp_) {
+      const bool other = detail::stamp_session(made) != id_;
+      return fail(why, errc::stale, op, {.argument = other ? "dy belongs to another model, by number" : "dy belongs to another forward, by number",
+                  .got = other ? static_cast<extent>(detail::stamp_session(made)) : detail::stamp_forward(made),
+                  .expected = other ? static_cast<extent>(id_) : detail::stamp_forward(t.stamp_),
+                  .remedy = "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); net.backward(dy, t)."});
+    }
+    const detail::argument_text name("dy", k, n);
+    const shape want = planned().output(k, t.batch_);
+    if (const errc c = detail::check_array(dy[k].array, {op, name.text, types().storage, device_traits<D>::type, want, true, false}, why); c != errc::ok) return c;
+    b.dy[k] = dy[k].array.data;
+    b.y[k] = t.y_[k].data();
+  }
+  for (int i = 0; i < wanted; ++i) {
+    const array_ref& a = dx[i].array;
+    if (!a.data) continue;
+    if (i >= planned().in.n) return fail(why, errc::arity, op, {.argument = "dx", .got = wanted, .expected = planned().in.n});
+    const detail::argument_text name("dx", i, planned().in.n);
+    const slot& s = planned().at(i).s;
+    if (s.what == kind::index) return fail(why, errc::kind, op, {.argument = name.text, .got = 2, .expected = 0, .remedy = "Indices have no gradient."});
+    const shape want = detail::with_batch(s, t.batch_);
+    if (const errc c = detail::check_array(a, {op, name.text, types().storage, device_traits<D>::type, want, true, true}, why); c != errc::ok) return c;
+    b.dx[i] = a.data;
+  }
+  for (int i = 0; i < planned().in.n; ++i) {
+    b.x[i] = t.x_[i];
+    b.x_strides[i] = t.x_strided_[i] ? &t.x_strides_[i] : nullptr;
+  }
+  if (const errc c = detail::grow(scratch_, program_->scratch_bytes(t.batch_, true, threads_of(device_)), why, device_); c != errc::ok) return c;
+  b.saved = t.saved_.data();
+  b.scratch = scratch_.data();
+  call_info c = call(t.batch_, true);
+  c.key = t.key_;
+  program_->backward(table(), b, c, fresh_);
+  fresh_ = false;
+  return errc::ok;
+}
+
+template <class D>
+[[gnu::noinline]] void session<D>::count_step(int slots, const char* rule) {
+  ensure_slots(slots, rule);
+  ++count_.steps;
+  ++version_;
+  fresh_ = true;
+}
+
+template <class D>
+template <class M, class A, class Rule>
+void session<D>::run_update(const Rule& rule) {
+  static_assert(update_rule<Rule>, "[update] a rule needs: name, slots, apply(const step_info&, W* w, const G* g, W* const* slots, extent n) const");
+  count_step(Rule::slots, Rule::name);
+  for (int i = 0; i < parameter_count(); ++i) {
+    const shape s{planned().parameters[i].shape.numel()};
+    ops::rule_slots<M> slots;
+    for (int k = 0; k < Rule::slots; ++k) slots.p[k] = reinterpret_cast<M*>(slots_.data() + trainable_ * static_cast<std::size_t>(k) + at(i).at);
+    const step_info info{count_.steps, at(i).scale.lr, at(i).scale.decay};
+    ops::update(device_, view<M, D>(static_cast<M*>(p(i)), s), view<const A, D>(static_cast<const A*>(dp(i)), s), slots, rule, info);
+  }
+}
+
+template <class D>
+[[gnu::cold]] std::string session<D>::first_not_finite(const input_arg& x) const {
+  struct observer {
+    const session& s;
+    std::string found;
+  } seen{*this, {}};
+  auto finite = [this](const void* p, extent n, int which) {
+    const auto& w = planned().width;
+    const std::size_t bytes = static_cast<std::size_t>(n) * (which == 0 ? w.storage : which == 1 ? w.accumulate : w.master);
+    if constexpr (device_traits<D>::host_accessible) return types().finite(p, n, which);
+    const storage host = storage::allocate(bytes);
+    device_.download(host.data(), p, bytes);
+    return types().finite(host.data(), n, which);
+  };
+  for (int i = 0; i < parameter_count(); ++i)
+    if (!finite(p(i), planned().parameters[i].shape.numel(), 2)) return detail::concat("parameter ", parameter_name(i));
+  if (planned().at(0).s.what == kind::scalar && x.array.dense() && !finite(x.array.data, x.array.shape.numel(), 0)) return "input x";
+  call_info c = call(0, true);
+  c.key = {count_.seed, count_.forwards, 0};
+  c.self = &seen;
+  c.after = [](void* self, int node, const frame& f) {
+    auto& o = *static_cast<observer*>(self);
+    const auto& nd = o.s.planned().nodes[node];
+    for (int k = 0; k < nd.y.size(); ++k) {
+      const extent n = detail::with_batch(nd.out.y[k], f.batch).numel();
+      bool good = true;
+      if constexpr (device_traits<D>::host_accessible) {
+        good = o.s.types().finite(f.y[k], n, 0);
+      } else {
+        const auto bytes = static_cast<std::size_t>(n) * o.s.planned().width.storage;
+        const storage host = storage::allocate(bytes);
+        o.s.device_.download(host.data(), f.y[k], bytes);
+        good = o.s.types().finite(host.data(), n, 0);
+      }
+      if (!good) {
+        o.found = detail::concat("layer ", o.s.planned().text(nd.path));
+        return false;
+      }
+    }
+    return true;
+  };
+  tensor<void, D> y[max_outputs];
+  failure f;
+  detail::check(run_inference(&x, 1, y, f, &c), f);
+  return seen.found;
+}
+}  // namespace tenon
+#endif

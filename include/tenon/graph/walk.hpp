@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// One step of a walk over a plan: where each array of a node is, and what must be zeroed, copied or summed around its call.
+// `program` walks with call tables in a loop, `fixed` with the layers themselves, unrolled. No memory of its own.
+#pragma once
+#include "tenon/graph/plan.hpp"
+#include "tenon/ops/cast.hpp"
+#include "tenon/ops/map.hpp"
+namespace tenon {
+/// Where the owner of a program keeps its arrays: one pointer a parameter (master), a gradient (accumulate; null: not wanted), a state.
+struct arrays {
+  void* const* p = nullptr;
+  void* const* dp = nullptr;
+  void* const* state = nullptr;
+};
+/// The memory of one call. `x` and `dx` (entries may be null: not wanted) by input, `y` and `dy` by output.
+struct buffers {
+  const void* x[max_inputs]{};
+  const strides* x_strides[max_inputs]{};  // null: dense
+  void* y[max_outputs]{};
+  const void* dy[max_outputs]{};
+  void* dx[max_inputs]{};
+  std::byte* saved = nullptr;
+  std::byte* scratch = nullptr;
+};
+/// Everything else one call needs. `key.forward` distinguishes random draws; backward must get what forward had.
+struct call_info {
+  const void* device = nullptr;
+  int threads = 1;
+  random_key key{};
+  extent batch = 0;
+  bool training = false;
+  /// Called after each node of a forward; false stops it. For diagnosis only.
+  bool (*after)(void* self, int node, const frame& f) = nullptr;
+  void* self = nullptr;
+};
+
+namespace detail {
+/// What a program does to arrays itself, per (precision, device).
+struct array_calls {
+  scalar_widths width;
+  tenon::dtype storage, accumulate, master;
+  void (*zero)(const void* device, void* p, extent n, bool accumulator);
+  void (*add)(const void* device, void* to, const void* from, extent n);   // storage
+  void (*copy)(const void* device, void* to, const void* from, extent n);  // storage
+  void (*cast)(const void* device, void* to, const void* from, extent n);  // master to storage
+  void (*store)(void* host, extent i, double v, bool accumulator);         // one element, on the host
+  bool (*finite)(const void* host, extent n, int which);                   // 0 storage, 1 accumulate, 2 master
+};
+template <class T>
+constexpr tenon::dtype dtype_or_opaque() {
+  if constexpr (element<T>)
+    return dtype_of<T>::value;
+  else
+    return {dtype_code::opaque, 8, 1};
+}
+template <class T>
+bool all_finite(const void* host, extent n) {
+  for (extent i = 0; i < n; ++i)
+    if constexpr (requires(const T& t) { static_cast<double>(t); }) {
+      const auto v = static_cast<double>(static_cast<const T*>(host)[i]);
+      if (!(v - v == 0)) return false;
+    }
+  return true;
+}
+template <class T, class D>
+view<T, D> flat_view(const void* p, extent n) {
+  return {static_cast<T*>(const_cast<void*>(p)), shape{n}};
+}
+template <class Policy, class D>
+inline constexpr array_calls arrays_of{
+    {sizeof(typename Policy::storage), sizeof(typename Policy::compute), sizeof(typename Policy::accumulate), sizeof(typename Policy::master),
+     !std::is_same_v<typename Policy::storage, typename Policy::master>},
+    dtype_or_opaque<typename Policy::storage>(),
+    dtype_or_opaque<typename Policy::accumulate>(),
+    dtype_or_opaque<typename Policy::master>(),
+    [](const void* d, void* p, extent n, bool accumulator) {
+      using S = typename Policy::storage;
+      using A = typename Policy::accumulate;
+      if (accumulator)
+        ops::fill(*static_cast<const D*>(d), flat_view<A, D>(p, n), A{});
+      else
+        ops::fill(*static_cast<const D*>(d), flat_view<S, D>(p, n), S{});
+    },
+    [](const void* d, void* to, const void* from, extent n) {
+      using S = typename Policy::storage;
+      ops::accumulate(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
+    },
+    [](const void* d, void* to, const void* from, extent n) {
+      using S = typename Policy::storage;
+      ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
+    },
+    [](const void* d, void* to, const void* from, extent n) {
+      if constexpr (!std::is_same_v<typename Policy::storage, typename Policy::master>)
+        ops::cast(*static_cast<const D*>(d), flat_view<typename Policy::storage, D>(to, n), flat_view<const typename Policy::master, D>(from, n));
+    },
+    [](void* host, extent i, double v, bool accumulator) {
+      if (accumulator)
+        static_cast<typename Policy::accumulate*>(host)[i] = static_cast<typename Policy::accumulate>(v);
+      else
+        static_cast<typename Policy::master*>(host)[i] = static_cast<typename Policy::master>(v);
+    },
+    [](const void* host, extent n, int which) {
+      return which == 0 ? all_finite<typename Policy::storage>(host, n) : which == 1 ? all_finite<typename Policy::accumulate>(host, n) : all_finite<typename Policy::master>(host, n);
+    }};
+/// y is x: stands between an input, or an output taken twice, and an output of the network.
+struct identity {
+  static constexpr auto name = "identity";
+  constexpr spec infer(inputs x) const { return spec{x[0]}.reads(keep::nothing).aliases(0); }
+  void forward(auto& pass) const { ops::copy(pass.ex(), pass.y(), pass.x()); }
+  void backward(auto& pass) const {
+    if (auto dx = pass.dx()) ops::copy(pass.ex(), dx, pass.dy());
+  }
+};
+/// `Plan` is a plan, or one that the compiler made (frozen_plan).
+template <class Plan>
+struct walk {
+  const Plan& plan;
+  const array_calls& types;
+
+  void* cast_of(int parameter, const buffers& b, const call_info& c) const {
+    const array_info& p = plan.parameters[parameter];
+    return c.training ? b.saved + p.cast.at(c.batch) : b.scratch + p.cast_inference.at(c.batch);
+  }
+  void* value(int v, const buffers& b, const call_info& c) const {
+    const int root = plan.at(v).root;
+    const value_info& r = plan.at(root);
+    if (r.producer < 0) return const_cast<void*>(b.x[root]);  // inputs are the first values
+    if (r.out_memory >= 0) return b.y[r.out_memory];
+    if (!c.training) return b.scratch + r.inference.at.at(c.batch);
+    return r.kept ? b.saved + r.saved.at(c.batch) : b.scratch + r.scratch.at.at(c.batch);
+  }
+  void* gradient(int v, const buffers& b, const call_info& c, unsigned wanted) const {
+    const value_info& q = plan.at(v);
+    if (q.producer < 0) return b.dx[v];
+    if (!(q.reach & wanted)) return nullptr;
+    const value_info& r = plan.at(q.grad_root);
+    if (r.out >= 0 && r.consumers == 0) return const_cast<void*>(b.dy[r.out]);
+    return b.scratch + r.grad.at.at(c.batch);
+  }
+  extent numel(int v, extent batch) const { return with_batch(plan.at(v).s, batch).numel(); }
+
+  frame start(const node& n, int i, const arrays& a, const buffers& b, const call_info& c) const {
+    frame f;
+    f.in = &n.in;
+    f.out = &n.out;
+    f.batch = c.batch;
+    f.training = c.training;
+    f.key = c.key;
+    f.key.layer = static_cast<std::uint32_t>(i);
+    f.device = c.device;
+    f.scratch = b.scratch + (c.training ? plan.scratch : plan.inference).at(c.batch);
+    f.scratch_per_thread = plan.work_per_thread;
+    for (int k = 0; k < n.out.p.n; ++k) f.p[k] = plan.width.casts ? cast_of(n.p[k], b, c) : a.p[n.p[k]];
+    for (int k = 0; k < n.out.states.n; ++k) f.state[k] = a.state[n.state + k];
+    if (c.training)
+      for (int k = 0; k < n.out.saved.n; ++k) f.saved[k] = b.saved + n.saved[k].at(c.batch);
+    for (int k = 0; k < n.x.size(); ++k)
+      if (plan.at(n.x[k]).producer < 0) f.x_strides[k] = b.x_strides[n.x[k]];
+    return f;
+  }
+
+  void cast_parameters(int count, const arrays& a, const buffers& b, const call_info& c) const {
+    if (!plan.width.casts) return;
+    for (int q = 0; q < count; ++q) types.cast(c.device, cast_of(q, b, c), a.p[q], plan.parameters[q].shape.numel());
+  }
+  /// call(frame) runs the layer's forward. False: the observer wants no more.
+  template <class Call>
+  bool forward(const node& n, int i, const arrays& a, const buffers& b, const call_info& c, const Call& call) const {
+    if (n.alias) return true;
+    frame f = start(n, i, a, b, c);
+    for (int k = 0; k < n.x.size(); ++k) f.x[k] = value(n.x[k], b, c);
+    for (int k = 0; k < n.y.size(); ++k) f.y[k] = value(n.y[k], b, c);
+    call(f);
+    return !c.after || c.after(c.self, i, f);
+  }
+
+  /// Whose gradients this backward is for.
+  unsigned wanted(const buffers& b) const {
+    unsigned w = reaches_parameter;
+    for (int i = 0; i < plan.in.n; ++i)
+      if (b.dx[i]) w |= 1u << i;
+    return w;
+  }
+  /// Before the first node: inputs that nobody reads, outputs that others read too.
+  void begin_backward(const buffers& b, const call_info& c, unsigned w) const {
+    for (int i = 0; i < plan.in.n; ++i)
+      if (b.dx[i] && plan.at(i).consumers == 0) types.zero(c.device, b.dx[i], numel(i, c.batch), false);
+    for (const int v : plan.out)
+      if (plan.at(v).consumers > 0)
+        if (void* g = gradient(v, b, c, w)) types.copy(c.device, g, b.dy[plan.at(v).out], numel(v, c.batch));
+  }
+  /// call(frame) runs the layer's backward.
+  template <class Call>
+  void backward(const node& n, int i, const arrays& a, const buffers& b, const call_info& c, unsigned w, bool fresh, const Call& call) const {
+    if (n.alias_back) return;
+    frame f = start(n, i, a, b, c);
+    bool needed = n.out.p.n > 0;
+    for (int k = 0; k < n.x.size(); ++k) {
+      f.x[k] = value(n.x[k], b, c);
+      if (n.in[k].what == kind::index) continue;
+      f.dx[k] = gradient(n.x[k], b, c, w);
+      if (f.dx[k] && n.sum[k]) f.dx[k] = b.scratch + plan.sum_at[k].at(c.batch);
+      needed |= f.dx[k] != nullptr;
+    }
+    if (!needed) return;
+    for (int k = 0; k < n.y.size(); ++k) {
+      f.y[k] = value(n.y[k], b, c);
+      f.dy[k] = gradient(n.y[k], b, c, w);
+      if (plan.at(plan.at(n.y[k]).grad_root).zero) types.zero(c.device, f.dy[k], numel(n.y[k], c.batch), false);
+    }
+    for (int k = 0; k < n.out.p.n; ++k) {
+      f.dp[k] = a.dp ? a.dp[n.p[k]] : nullptr;
+      if (f.dp[k] && fresh && n.clears[k]) types.zero(c.device, f.dp[k], n.out.p[k].numel(), true);
+    }
+    call(f);
+    for (int k = 0; k < n.x.size(); ++k)
+      if (f.dx[k] && n.sum[k]) types.add(c.device, gradient(n.x[k], b, c, w), f.dx[k], numel(n.x[k], c.batch));
+  }
+};
+}  // namespace detail
+}  // namespace tenon

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that needs the standard library alone: floors 0–6. Opt-in, included by name: interop/, check/ (exact gradient checks),
+// graph/by_name.hpp (layers by name), io/gzip.hpp (zlib), train/checkpoint.hpp and train/trainer.hpp.
+#pragma once
+#include "tenon/core/config.hpp"
+#include "tenon/core/device.hpp"
+#include "tenon/core/dtype.hpp"
+#include "tenon/core/error.hpp"
+#include "tenon/core/float16.hpp"
+#include "tenon/core/precision.hpp"
+#include "tenon/core/shape.hpp"
+#include "tenon/graph/graph.hpp"
+#include "tenon/graph/model.hpp"
+#include "tenon/layers/layers.hpp"
+#include "tenon/tensor/export.hpp"
+#include "tenon/tensor/import.hpp"
+#include "tenon/tensor/tensor.hpp"
+#include "tenon/train/loss.hpp"
+#include "tenon/train/optimizer.hpp"
+#include "tenon/train/schedule.hpp"
