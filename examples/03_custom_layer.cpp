@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A layer of one's own: a struct with infer, forward and backward. It is checked in one line and trained like any other.
 //
-//   [check_layer] swish: right, seed 1, forward and backward differ by 0.000244953 eps of the sum of terms
-//   step   0  loss 0.4642
-//   step 100  loss 0.0006
-//   step 200  loss 0.0000
+//   [check_layer] swish: right, seed 1, forward and backward differ by 0.000315836 eps of the sum of terms
+//   step  0  loss 0.2676
+//   step 20  loss 0.0188
+//   step 40  loss 0.0023
+//   step 60  loss 0.0009
 #include <cmath>
 #include <cstdio>
 #include <tenon/check/check_layer.hpp>

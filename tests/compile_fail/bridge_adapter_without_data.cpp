@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A type that nothing is known of: the line to add.
 // expect: [adapter.data] add: template <> struct tenon::adapter<your_type> { static auto* data(const your_type& t)
-// expect-max-lines: 19
+// expect-max-lines: 24
 // control: -DFIXED
 #include <tenon/tensor/tensor.hpp>
 struct image {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An adapter with data and no shape: the line to add.
 // expect: [adapter.shape] add to tenon::adapter<your_type>: static tenon::shape shape(const your_type& t)
-// expect-max-lines: 16
+// expect-max-lines: 17
 // control: -DFIXED
 #include <tenon/tensor/tensor.hpp>
 struct image {

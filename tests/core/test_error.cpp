@@ -23,16 +23,38 @@ TEST_CASE("the numbers and words of errc are stable") {
     errc code;
     int number;
     const char* word;
-  } all[] = {{errc::ok, 0, "ok"}, {errc::dtype, 1, "dtype"}, {errc::rank, 2, "rank"}, {errc::extent, 3, "extent"},
-             {errc::negative_extent, 4, "negative extent"}, {errc::overflow, 5, "overflow"}, {errc::null_data, 6, "null data"},
-             {errc::null_shape, 7, "null shape"}, {errc::read_only, 8, "read-only memory"}, {errc::device, 9, "device"},
-             {errc::not_dense, 10, "not dense"}, {errc::alignment, 11, "alignment"}, {errc::version, 12, "version"},
-             {errc::null_handle, 13, "null handle"}, {errc::null_strides, 14, "null strides"}, {errc::missing_size, 20, "a size left out"},
-             {errc::kind, 21, "kind"}, {errc::arity, 22, "number of inputs"}, {errc::too_small, 23, "extent too small"},
-             {errc::value, 24, "value out of range"}, {errc::name, 25, "name"}, {errc::empty_batch, 30, "empty batch"},
-             {errc::stale, 31, "stale"}, {errc::label, 32, "label out of range"}, {errc::not_finite, 33, "not finite"},
-             {errc::no_memory, 34, "out of memory"}, {errc::index, 35, "index out of range"}, {errc::no_forward, 36, "no forward"},
-             {errc::file, 40, "file"}, {errc::truncated, 41, "truncated"}, {errc::corrupt, 42, "corrupt"}, {errc::limit, 43, "limit"},
+  } all[] = {{errc::ok, 0, "ok"},
+             {errc::dtype, 1, "dtype"},
+             {errc::rank, 2, "rank"},
+             {errc::extent, 3, "extent"},
+             {errc::negative_extent, 4, "negative extent"},
+             {errc::overflow, 5, "overflow"},
+             {errc::null_data, 6, "null data"},
+             {errc::null_shape, 7, "null shape"},
+             {errc::read_only, 8, "read-only memory"},
+             {errc::device, 9, "device"},
+             {errc::not_dense, 10, "not dense"},
+             {errc::alignment, 11, "alignment"},
+             {errc::version, 12, "version"},
+             {errc::null_handle, 13, "null handle"},
+             {errc::null_strides, 14, "null strides"},
+             {errc::missing_size, 20, "a size left out"},
+             {errc::kind, 21, "kind"},
+             {errc::arity, 22, "number of inputs"},
+             {errc::too_small, 23, "extent too small"},
+             {errc::value, 24, "value out of range"},
+             {errc::name, 25, "name"},
+             {errc::empty_batch, 30, "empty batch"},
+             {errc::stale, 31, "stale"},
+             {errc::label, 32, "label out of range"},
+             {errc::not_finite, 33, "not finite"},
+             {errc::no_memory, 34, "out of memory"},
+             {errc::index, 35, "index out of range"},
+             {errc::no_forward, 36, "no forward"},
+             {errc::file, 40, "file"},
+             {errc::truncated, 41, "truncated"},
+             {errc::corrupt, 42, "corrupt"},
+             {errc::limit, 43, "limit"},
              {errc::interrupted, 44, "interrupted"}};
   int words = 0;
   for (const auto& e : all) {
@@ -44,15 +66,17 @@ TEST_CASE("the numbers and words of errc are stable") {
 }
 
 TEST_CASE("the exact text of an error") {
-  CHECK(made(errc::extent, {.argument = "x", .axis = 1, .got = 128, .expected = 64}).message() == "[op] x: extent, axis 1: got 128, expected 64.");
+  CHECK(made(errc::extent, {.argument = "x", .axis = 1, .got = 128, .expected = 64}).message() ==
+        "[op] x: extent, axis 1: got 128, expected 64.");
   CHECK(made(errc::rank, {.got = 9, .expected = 8, .relation = "0 to ", .remedy = "Do this."}).message() ==
         "[op] rank: got 9, expected 0 to 8. Do this.");
   CHECK(made(errc::dtype, {.argument = "t", .got = tenon::float64.packed(), .expected = tenon::float32.packed()}).message() ==
         "[op] t: dtype: got float64, expected float32.");
-  CHECK(made(errc::device, {.got = tenon::device{tenon::device_type::cuda, 1}.packed(), .expected = tenon::device{}.packed()}).message() ==
-        "[op] device: got cuda:1, expected cpu:0.");
+  CHECK(made(errc::device, {.got = tenon::device{tenon::device_type::cuda, 1}.packed(), .expected = tenon::device{}.packed()})
+            .message() == "[op] device: got cuda:1, expected cpu:0.");
   CHECK(made(errc::kind, {.got = 0, .expected = 2}).message() == "[op] kind: got scalar, expected index.");
-  CHECK(made(errc::read_only, {.argument = "w", .remedy = "Ask for const."}).message() == "[op] w: read-only memory. Ask for const.");
+  CHECK(made(errc::read_only, {.argument = "w", .remedy = "Ask for const."}).message() ==
+        "[op] w: read-only memory. Ask for const.");
   CHECK(made(errc::file, {.argument = "a.gz", .got = 2}).message() == "[op] a.gz: file: No such file or directory.");
   CHECK(made(errc::file, {.argument = "a.gz"}).message() == "[op] a.gz: file.");
   CHECK(made(errc::corrupt, {.argument = "a.gz"}).message() == "[op] a.gz: corrupt.");
@@ -111,7 +135,8 @@ TEST_CASE("names of dtypes and devices") {
   CHECK(name(dtype{dtype_code::f4_e2m1fn, 4, 2}) == "float4 code 17x2");
   CHECK(name(dtype{static_cast<dtype_code>(99), 8, 1}) == "code 99, 8 bits");
   CHECK(name(dtype{dtype_code::opaque, 64, 1}) == "opaque64");
-  for (const dtype d : {tenon::float32, tenon::int64, dtype{dtype_code::f4_e2m1fn, 4, 65535}}) CHECK(dtype::unpacked(d.packed()) == d);
+  for (const dtype d : {tenon::float32, tenon::int64, dtype{dtype_code::f4_e2m1fn, 4, 65535}})
+    CHECK(dtype::unpacked(d.packed()) == d);
   CHECK(name(tenon::device{}) == "cpu:0");
   CHECK(name(tenon::device{tenon::device_type::rocm, 7}) == "rocm:7");
   CHECK(name(tenon::device{static_cast<tenon::device_type>(99), -1}) == "device type 99:-1");

@@ -16,7 +16,10 @@ std::uint16_t oracle(long double v) {
   const std::uint16_t sign = std::signbit(v) ? 0x8000 : 0;
   const long double a = std::fabs(v);
   std::uint32_t low = 0, high = 0x7f80;  // patterns of magnitudes grow with them; 0x7f80 stands for 2^128 here
-  const auto value = [](std::uint32_t p) { return p == 0x7f80 ? std::ldexp(1.0L, 128) : static_cast<long double>(static_cast<float>(bfloat16::from_bits(static_cast<std::uint16_t>(p)))); };
+  const auto value = [](std::uint32_t p) {
+    return p == 0x7f80 ? std::ldexp(1.0L, 128)
+                       : static_cast<long double>(static_cast<float>(bfloat16::from_bits(static_cast<std::uint16_t>(p))));
+  };
   if (a >= value(high)) return sign | 0x7f80;
   while (high - low > 1) {
     const std::uint32_t middle = (low + high) / 2;
@@ -34,10 +37,8 @@ TEST_CASE("every pattern survives the way to float and back; NaN stays NaN and b
     const auto b = bfloat16::from_bits(static_cast<std::uint16_t>(p));
     const auto f = static_cast<float>(b);
     const bfloat16 back(f);
-    if (std::isnan(f))
-      wrong += !std::isnan(static_cast<float>(back)) || !(back.bits & 0x40) || (back.bits >> 15) != (p >> 15);
-    else
-      wrong += back.bits != p;
+    if (std::isnan(f)) wrong += !std::isnan(static_cast<float>(back)) || !(back.bits & 0x40) || (back.bits >> 15) != (p >> 15);
+    else wrong += back.bits != p;
   }
   CHECK(wrong == 0);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the layers say of themselves: shapes, parameters, and a fault for each field that is wrong. All of it in the compiler, where
-// overflow or a division by zero would be an error. Touches no memory.
+// What the layers say of themselves: shapes, parameters, and a fault for each field that is wrong. All of it in the compiler,
+// where overflow or a division by zero would be an error. Touches no memory.
 #include <limits>
 #include "../catch.hpp"
 #include "tenon/layers/layers.hpp"
@@ -12,10 +12,13 @@ constexpr bool are_layers = (layer<L> && ...) && (has_fields<L> && ...) && (read
 static_assert(are_layers<nn::linear, nn::conv2d, nn::relu, nn::tanh, nn::sigmoid, nn::avg_pool2d, nn::max_pool2d, nn::softmax>);
 static_assert(are_layers<nn::batch_norm, nn::dropout, nn::flatten, nn::embedding, nn::add, nn::split, nn::lstm_cell>);
 static_assert(has_commit<nn::batch_norm> && !has_commit<nn::linear>);
-static_assert(reads_of<nn::linear> == keep::input && reads_of<nn::conv2d> == keep::input && reads_of<nn::embedding> == keep::input);
+static_assert(reads_of<nn::linear> == keep::input && reads_of<nn::conv2d> == keep::input &&
+              reads_of<nn::embedding> == keep::input);
 static_assert(reads_of<nn::relu> == keep::output && reads_of<nn::tanh> == keep::output && reads_of<nn::softmax> == keep::output);
-static_assert(reads_of<nn::max_pool2d> == keep::nothing && reads_of<nn::avg_pool2d> == keep::nothing && reads_of<nn::dropout> == keep::nothing);
-static_assert(reads_of<nn::flatten> == keep::nothing && reads_of<nn::add> == keep::nothing && reads_of<nn::split> == keep::nothing);
+static_assert(reads_of<nn::max_pool2d> == keep::nothing && reads_of<nn::avg_pool2d> == keep::nothing &&
+              reads_of<nn::dropout> == keep::nothing);
+static_assert(reads_of<nn::flatten> == keep::nothing && reads_of<nn::add> == keep::nothing &&
+              reads_of<nn::split> == keep::nothing);
 static_assert(reads_of<nn::batch_norm> == keep::input && reads_of<nn::lstm_cell> == keep::input);
 
 // Infers on one input, or more.
@@ -30,7 +33,8 @@ static_assert(on(nn::linear{.out = 4}, shape(dyn, 3)).p[0] == shape(4, 3));
 static_assert(on(nn::linear{.out = 4, .bias = false}, shape(dyn, 3)).p.n == 1);
 static_assert(on(nn::linear{.out = 4, .in = 3}, shape(dyn, dyn)).p[0] == shape(4, 3));
 static_assert(on(nn::conv2d{.out = 6, .kernel = 3}, image).y[0] == shape(dyn, 6, 6, 8));
-static_assert(on(nn::conv2d{.out = 6, .kernel = {3, 2}, .stride = {2, 3}, .padding = {1, 0}, .dilation = {2, 1}}, image).y[0] == shape(dyn, 6, 3, 3));
+static_assert(on(nn::conv2d{.out = 6, .kernel = {3, 2}, .stride = {2, 3}, .padding = {1, 0}, .dilation = {2, 1}}, image).y[0] ==
+              shape(dyn, 6, 3, 3));
 static_assert(on(nn::conv2d{.out = 6, .kernel = {3, 2}, .groups = 3}, image).p[0] == shape(6, 1, 3, 2));
 static_assert(on(nn::max_pool2d{.kernel = 2}, image).y[0] == shape(dyn, 3, 4, 5));
 static_assert(on(nn::max_pool2d{.kernel = 3, .stride = 2, .padding = 1}, image).y[0] == shape(dyn, 3, 4, 5));
@@ -42,15 +46,19 @@ static_assert(on(nn::flatten{}, shape(dyn, dyn, 4)).y[0] == shape(dyn, dyn));
 static_assert(on(nn::embedding{.rows = 9, .out = 4}, ids(shape(dyn, 5))).y[0] == slot{shape(dyn, 5, 4)});
 static_assert(on(nn::embedding{.rows = 9, .out = 4}, ids(shape(dyn, 5))).index_limit[0] == 9);
 static_assert(on(nn::add{}, shape(dyn, 3), shape(dyn, 3)).y[0] == shape(dyn, 3));
-static_assert(on(nn::split{.first = 1}, image).y[0] == shape(dyn, 1, 8, 10) && on(nn::split{.first = 1}, image).y[1] == shape(dyn, 2, 8, 10));
+static_assert(on(nn::split{.first = 1}, image).y[0] == shape(dyn, 1, 8, 10) &&
+              on(nn::split{.first = 1}, image).y[1] == shape(dyn, 2, 8, 10));
 static_assert(on(nn::split{.first = 4, .axis = -1}, image).y[1] == shape(dyn, 3, 8, 6));
 static_assert(on(nn::batch_norm{}, image).states[1].start.fill == 1 && on(nn::batch_norm{}, image).p[0] == shape(3));
 constexpr auto cell = on(nn::lstm_cell{.out = 5}, shape(dyn, 3), shape(dyn, 5), shape(dyn, 5));
-static_assert(cell.y.n == 2 && cell.y[1] == shape(dyn, 5) && cell.p[0] == shape(20, 3) && cell.p[1] == shape(20, 5) && cell.saved[0] == shape(dyn, 20));
+static_assert(cell.y.n == 2 && cell.y[1] == shape(dyn, 5) && cell.p[0] == shape(20, 3) && cell.p[1] == shape(20, 5) &&
+              cell.saved[0] == shape(dyn, 20));
 static_assert(!cell.bad() && cell.p[0].start.bound == uniform_fan_in(5).bound);
 
 // Faults.
-constexpr bool fails(const spec& s, errc code, int axis, extent got, extent expected) { return s.bad() == fault{code, axis, got, expected}; }
+constexpr bool fails(const spec& s, errc code, int axis, extent got, extent expected) {
+  return s.bad() == fault{code, axis, got, expected};
+}
 static_assert(fails(on(nn::linear{}, shape(dyn, 3)), errc::missing_size, -1, 0, 1));
 static_assert(fails(on(nn::linear{.out = -2}, shape(dyn, 3)), errc::missing_size, -1, -2, 1));
 static_assert(fails(on(nn::linear{.out = 2, .in = 4}, shape(dyn, 3)), errc::extent, 1, 3, 4));

@@ -114,7 +114,8 @@ TEST_CASE("conv2d, with all that can be said of a window") {
             for (extent c = 0; c < in / groups; ++c)
               for (extent s = 0; s < l.kernel.h; ++s)
                 for (extent t = 0; t < l.kernel.w; ++t) {
-                  const extent a = i * l.stride.h - l.padding.h + s * l.dilation.h, b = j * l.stride.w - l.padding.w + t * l.dilation.w;
+                  const extent a = i * l.stride.h - l.padding.h + s * l.dilation.h,
+                               b = j * l.stride.w - l.padding.w + t * l.dilation.w;
                   if (a < 0 || b < 0 || a >= x[2] || b >= x[3]) continue;
                   const extent channel = o / (out / groups) * (in / groups) + c;
                   want += r.x[0][std::size_t(((n * in + channel) * x[2] + a) * x[3] + b)] *
@@ -133,7 +134,8 @@ TEST_CASE("conv2d of more pixels than fit in scratch at once") {
 
 TEST_CASE("avg_pool2d is the mean of each window, padding counted") {
   for (int round = 0; round < 20; ++round) {
-    nn::avg_pool2d l{.kernel = {1 + round % 3, 1 + round % 4}, .stride = {round % 3, round % 2}, .padding = {round % 3 / 2, round % 4 / 3}};
+    nn::avg_pool2d l{
+        .kernel = {1 + round % 3, 1 + round % 4}, .stride = {round % 3, round % 2}, .padding = {round % 3 / 2, round % 4 / 3}};
     layer_run<nn::avg_pool2d, integer> r(l, inputs{slot{shape(2, 3, 6 + round % 3, 7)}});
     const integer count = l.kernel.h * l.kernel.w;
     for (auto& e : r.x[0]) e *= count;

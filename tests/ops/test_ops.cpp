@@ -91,7 +91,8 @@ TEST_CASE("without scratch the products and convolutions work all the same") {
   ops::conv(cpu{}, view(exact, {2, 4, 4, 4}), view(xi, {2, 3, 6, 6}), view(wi, {4, 3, 3, 3}), view<const std::int64_t>{}, k);
   for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::int64_t(y[i]) == exact[i]);
   std::vector<float> one(6);
-  ops::affine(cpu{.threads = 2}, view(one, {2, 3}), view<const float>(x.data(), {2, 9}), view<const float>(w.data(), {3, 9}), view<const float>(x.data(), {3}));
+  ops::affine(cpu{.threads = 2}, view(one, {2, 3}), view<const float>(x.data(), {2, 9}), view<const float>(w.data(), {3, 9}),
+              view<const float>(x.data(), {3}));
   for (std::size_t i = 0; i < 6; ++i) {
     float want = x[i % 3];
     for (std::size_t j = 0; j < 9; ++j) want += x[i / 3 * 9 + j] * w[i % 3 * 9 + j];

@@ -99,7 +99,8 @@ struct layer_run {
       f.dp[i] = pointer(dp[i]);
     }
     for (std::size_t i = 0; i < state.size(); ++i) f.state[i] = pointer(state[i]);
-    for (std::size_t i = 0; i < saved.size(); ++i) f.saved[i] = !training ? nullptr : saved[i].empty() ? pointer(saved_index[i]) : pointer(saved[i]);
+    for (std::size_t i = 0; i < saved.size(); ++i)
+      f.saved[i] = !training ? nullptr : saved[i].empty() ? pointer(saved_index[i]) : pointer(saved[i]);
   }
   bool scratch_given = true;
 

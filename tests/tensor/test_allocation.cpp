@@ -45,7 +45,9 @@ void* allocate_or_throw(std::size_t n, std::size_t align) {
 void* operator new(std::size_t n) { return allocate_or_throw(n, 16); }
 void* operator new(std::size_t n, std::align_val_t a) { return allocate_or_throw(n, static_cast<std::size_t>(a)); }
 void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return allocate(n, 16); }
-void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return allocate(n, static_cast<std::size_t>(a)); }
+void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept {
+  return allocate(n, static_cast<std::size_t>(a));
+}
 void operator delete(void* p) noexcept { release(p); }
 void operator delete(void* p, std::size_t) noexcept { release(p); }
 void operator delete(void* p, std::align_val_t) noexcept { release(p); }
@@ -72,9 +74,7 @@ void inject(const char* what, long least, Call call, Unchanged unchanged) {
       try {
         call();
         passed = true;
-      } catch (const tenon::error& e) {
-        ours = e.code() == tenon::errc::no_memory && e.what()[0] != 0;
-      } catch (...) {
+      } catch (const tenon::error& e) { ours = e.code() == tenon::errc::no_memory && e.what()[0] != 0; } catch (...) {
       }
       fail_at = -1;
       if (passed && asked <= n) {
@@ -101,16 +101,28 @@ int main() {
   };
   const auto kept = [&] { return h.get() == &p.managed && p.deleted == 0; };
   fresh();
-  inject("import", 1, [&] { auto t = tenon::from_dlpack<float>(std::move(h)); t = {}; h = p.give(); p.deleted = 0; p.shape[0] = p.shape[1] = 2; }, kept);
+  inject(
+      "import", 1,
+      [&] {
+        auto t = tenon::from_dlpack<float>(std::move(h));
+        t = {};
+        h = p.give();
+        p.deleted = 0;
+        p.shape[0] = p.shape[1] = 2;
+      },
+      kept);
   fresh();
-  inject("import with a copy", 1, [&] {
-    const auto before = tenon::bytes_moved().copied;
-    auto t = tenon::from_dlpack<const float>(std::move(h), {.copies = tenon::copy_policy::always});
-    expect(tenon::bytes_moved().copied == before + 16, "counted", "import with a copy", 0);
-    h = p.give();
-    p.deleted = 0;
-    p.shape[0] = p.shape[1] = 2;
-  }, kept);
+  inject(
+      "import with a copy", 1,
+      [&] {
+        const auto before = tenon::bytes_moved().copied;
+        auto t = tenon::from_dlpack<const float>(std::move(h), {.copies = tenon::copy_policy::always});
+        expect(tenon::bytes_moved().copied == before + 16, "counted", "import with a copy", 0);
+        h = p.give();
+        p.deleted = 0;
+        p.shape[0] = p.shape[1] = 2;
+      },
+      kept);
   static_cast<void>(h.release());
 
   tenon::tensor<float> t(tenon::shape{2, 2});

@@ -80,8 +80,8 @@ TEST_CASE("a tensor that was never filled is no tensor to a consumer") {
   CHECK(tensor<>{}.numel() == 0);
 }
 
-TEMPLATE_TEST_CASE("H1 H6 each export is a struct of its own and keeps the memory alive until its deleter", "", tenon::dl::managed_tensor,
-                   tenon::dl::managed_tensor_versioned) {
+TEMPLATE_TEST_CASE("H1 H6 each export is a struct of its own and keeps the memory alive until its deleter", "",
+                   tenon::dl::managed_tensor, tenon::dl::managed_tensor_versioned) {
   auto alive = std::make_shared<int>(0);
   std::weak_ptr<int> watch = alive;
   float values[2] = {1, 2};

@@ -122,10 +122,8 @@ TEST_CASE("B5 NULL strides: row-major; from DLPack 1.2 an error where strict") {
     p.values = {1, 2, 3, 4, 5, 6};
     p.dl().data = p.values.data();
     p.dl().shape = p.shape.data();
-    if (minor < 2)
-      CHECK(from_dlpack<float>(p.give(), {.strict = true})(1, 2) == 6);
-    else
-      CHECK(p.refused<float>({.strict = true}).code == errc::null_strides);
+    if (minor < 2) CHECK(from_dlpack<float>(p.give(), {.strict = true})(1, 2) == 6);
+    else CHECK(p.refused<float>({.strict = true}).code == errc::null_strides);
   }
 }
 
@@ -327,7 +325,9 @@ TEST_CASE("E9 rank, extents, sizes, strides and addresses that do not fit") {
       CHECK(versioned({1, 2}, {2}, {stride}).refused<float>().code == errc::overflow);
     CHECK(versioned({1, 2, 3, 4}, {2, 2}, {huge / 4, huge / 4}).refused<float>().code == errc::overflow);
   }
-  SECTION("below address 0") { CHECK(versioned({1, 2}, {2}, {-(std::int64_t{1} << 60)}).refused<float>().code == errc::overflow); }
+  SECTION("below address 0") {
+    CHECK(versioned({1, 2}, {2}, {-(std::int64_t{1} << 60)}).refused<float>().code == errc::overflow);
+  }
   SECTION("byte_offset") {
     for (const std::uint64_t offset : {std::uint64_t{1} << 63, ~std::uint64_t{0}, std::uint64_t{INT64_MAX}}) {
       versioned p({1, 2}, {2});
@@ -371,7 +371,8 @@ TEST_CASE("B3 F4 untyped imports take the types that DLPack 1.3 knows, and no ot
         tenon::failure why;
         const errc c = tenon::try_from_dlpack(h, t, why);
         const bool fits = d.known() && bits * lanes % 8 == 0;
-        if ((c == errc::ok) != fits || (c != errc::ok && c != errc::dtype)) FAIL("code " << code << " bits " << bits << " lanes " << lanes);
+        if ((c == errc::ok) != fits || (c != errc::ok && c != errc::dtype))
+          FAIL("code " << code << " bits " << bits << " lanes " << lanes);
         known += c == errc::ok;
       }
   // lanes 1, 2, 4: (int, uint: 4 widths; float, complex: 3; bfloat, bool: 1; eight fp8) · 3, fp4 with lanes 2 and 4, fp6 with lanes 4 (two)

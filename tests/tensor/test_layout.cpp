@@ -77,7 +77,9 @@ TEST_CASE("E9 D9 the checks of an import agree with 128-bit arithmetic") {
       s.strides[i] = any.extreme(true);
     }
     s.strided = any.below(4) != 0;
-    s.base = any.below(10) == 0 ? 0 : any.below(2) ? std::uint64_t{0x7f0000000000} + static_cast<std::uint64_t>(any.below(64)) : any.bits() >> any.below(40);
+    s.base = any.below(10) == 0 ? 0
+             : any.below(2)     ? std::uint64_t{0x7f0000000000} + static_cast<std::uint64_t>(any.below(64))
+                                : any.bits() >> any.below(40);
     s.offset = any.below(3) ? 0 : any.below(4) ? static_cast<std::uint64_t>(any.extreme(false)) : any.bits();
     s.bits = static_cast<std::uint8_t>(8 << any.below(4));
     s.alignment = any.below(3) ? 1 : s.bits / 8;
@@ -100,12 +102,14 @@ TEST_CASE("E9 D9 the checks of an import agree with 128-bit arithmetic") {
     const errc expected = oracle(s, address);
     ++seen[static_cast<int>(expected)];
     if (got != expected || (got == errc::ok && reinterpret_cast<std::uintptr_t>(a.data) != address)) {
-      CAPTURE(round, s.ndim, s.shape[0], s.shape[1], s.shape[2], s.strided, s.strides[0], s.strides[1], s.strides[2], s.base, s.offset, +s.bits);
+      CAPTURE(round, s.ndim, s.shape[0], s.shape[1], s.shape[2], s.strided, s.strides[0], s.strides[1], s.strides[2], s.base,
+              s.offset, +s.bits);
       REQUIRE(std::string(tenon::word(got)) == tenon::word(expected));
       REQUIRE(reinterpret_cast<std::uintptr_t>(a.data) == address);
     }
   }
-  for (const errc c : {errc::ok, errc::negative_extent, errc::overflow, errc::null_data, errc::alignment}) CHECK(seen[static_cast<int>(c)] > 1000);
+  for (const errc c : {errc::ok, errc::negative_extent, errc::overflow, errc::null_data, errc::alignment})
+    CHECK(seen[static_cast<int>(c)] > 1000);
 }
 
 TEST_CASE("a span that just fits, and one byte more") {

@@ -158,7 +158,9 @@ TEST_CASE("the last copy may go on another thread") {
 
 TEST_CASE("the counters add up across threads") {
   const auto before = tenon::bytes_moved();
-  std::thread a([] { for (int i = 0; i < 10'000; ++i) tenon::detail::count(&tenon::traffic::packed, 3); });
+  std::thread a([] {
+    for (int i = 0; i < 10'000; ++i) tenon::detail::count(&tenon::traffic::packed, 3);
+  });
   for (int i = 0; i < 10'000; ++i) tenon::detail::count(&tenon::traffic::packed, 3);
   a.join();
   CHECK(tenon::bytes_moved().packed - before.packed == 60'000);

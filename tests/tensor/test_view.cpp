@@ -36,9 +36,7 @@ struct far_image {};  // its adapter says at run time where it is
 errc code_of(auto&& call) {
   try {
     call();
-  } catch (const tenon::error& e) {
-    return e.code();
-  }
+  } catch (const tenon::error& e) { return e.code(); }
   return errc::ok;
 }
 }  // namespace
@@ -134,7 +132,10 @@ TEST_CASE("adapters: containers, spans, arrays, a type of one's own") {
 TEST_CASE("the device of a view follows the adapter: no host view of other memory") {
   view<float, my_device> far(nullptr, {2});
   STATIC_CHECK(std::is_same_v<decltype(tenon::as_view(far)), tenon::strided_view<float, my_device>>);
-  CHECK(code_of([] { far_image f; tenon::as_view(f); }) == errc::device);
+  CHECK(code_of([] {
+          far_image f;
+          tenon::as_view(f);
+        }) == errc::device);
   CHECK(code_of([&] { tenon::copy(far); }) == errc::null_data);
   float x[2] = {1, 2};
   CHECK(code_of([&] { tenon::copy(view<float, my_device>(x, {2})); }) == errc::device);
@@ -191,7 +192,8 @@ TEST_CASE("an adapter is not believed: extents, sizes, addresses and null are ch
   CHECK(code_of([&] { tenon::copy(lie{x, {huge, 4}, {}}); }) == errc::overflow);
   CHECK(code_of([&] { tenon::copy(lie{x, {2}, {{huge}}}); }) == errc::overflow);
   CHECK(code_of([&] { tenon::copy(lie{nullptr, {2}, {{1}}}); }) == errc::null_data);
-  CHECK(code_of([&] { tenon::copy(lie{reinterpret_cast<float*>(reinterpret_cast<char*>(x) + 1), {2}, {{1}}}); }) == errc::alignment);
+  CHECK(code_of([&] { tenon::copy(lie{reinterpret_cast<float*>(reinterpret_cast<char*>(x) + 1), {2}, {{1}}}); }) ==
+        errc::alignment);
   CHECK(code_of([&] { tenon::copy(lie{nullptr, {0, 5}, {{1, 1}}}); }) == errc::ok);
 }
 

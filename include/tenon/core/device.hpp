@@ -7,8 +7,22 @@
 namespace tenon {
 /// DLPack's numbers.
 enum class device_type : std::int32_t {
-  cpu = 1, cuda = 2, cuda_host = 3, opencl = 4, vulkan = 7, metal = 8, vpi = 9, rocm = 10, rocm_host = 11, ext = 12,
-  cuda_managed = 13, oneapi = 14, webgpu = 15, hexagon = 16, maia = 17, trn = 18,
+  cpu = 1,
+  cuda = 2,
+  cuda_host = 3,
+  opencl = 4,
+  vulkan = 7,
+  metal = 8,
+  vpi = 9,
+  rocm = 10,
+  rocm_host = 11,
+  ext = 12,
+  cuda_managed = 13,
+  oneapi = 14,
+  webgpu = 15,
+  hexagon = 16,
+  maia = 17,
+  trn = 18,
 };
 struct device {
   device_type type = device_type::cpu;
@@ -19,19 +33,23 @@ struct device {
     return {static_cast<device_type>(v >> 32), static_cast<std::int32_t>(v & 0xffffffff)};
   }
 };
+namespace detail {
+[[gnu::cold]] inline text_buffer& operator<<(text_buffer& to, device d) noexcept {
+  switch (d.type) {
+    case device_type::cpu: to << "cpu"; break;
+    case device_type::cuda: to << "cuda"; break;
+    case device_type::cuda_host: to << "cuda_host"; break;
+    case device_type::cuda_managed: to << "cuda_managed"; break;
+    case device_type::rocm: to << "rocm"; break;
+    default: to << "device type " << static_cast<std::int64_t>(d.type);
+  }
+  return to << ":" << static_cast<std::int64_t>(d.id);
+}
+}  // namespace detail
 /// "cpu:0", "cuda:1" …
 [[gnu::cold]] inline std::string name(device d) {
-  const char* stem = nullptr;
-  switch (d.type) {
-    case device_type::cpu: stem = "cpu"; break;
-    case device_type::cuda: stem = "cuda"; break;
-    case device_type::cuda_host: stem = "cuda_host"; break;
-    case device_type::cuda_managed: stem = "cuda_managed"; break;
-    case device_type::rocm: stem = "rocm"; break;
-    default: break;
-  }
-  const std::string type = stem ? std::string(stem) : detail::concat("device type ", std::to_string(static_cast<int>(d.type)));
-  return detail::concat(type, ":", std::to_string(d.id));
+  detail::text_buffer b;
+  return (b << d).c_str();
 }
 
 /// The host. Its definition, the executor, is in ops/executor.hpp; views need only its name.

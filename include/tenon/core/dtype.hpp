@@ -10,9 +10,24 @@
 namespace tenon {
 
 enum class dtype_code : std::uint8_t {
-  int_ = 0, uint_ = 1, float_ = 2, opaque = 3, bfloat = 4, complex = 5, bool_ = 6,
-  f8_e3m4 = 7, f8_e4m3 = 8, f8_e4m3b11fnuz = 9, f8_e4m3fn = 10, f8_e4m3fnuz = 11, f8_e5m2 = 12, f8_e5m2fnuz = 13, f8_e8m0fnu = 14,
-  f6_e2m3fn = 15, f6_e3m2fn = 16, f4_e2m1fn = 17,
+  int_ = 0,
+  uint_ = 1,
+  float_ = 2,
+  opaque = 3,
+  bfloat = 4,
+  complex = 5,
+  bool_ = 6,
+  f8_e3m4 = 7,
+  f8_e4m3 = 8,
+  f8_e4m3b11fnuz = 9,
+  f8_e4m3fn = 10,
+  f8_e4m3fnuz = 11,
+  f8_e5m2 = 12,
+  f8_e5m2fnuz = 13,
+  f8_e8m0fnu = 14,
+  f6_e2m3fn = 15,
+  f6_e3m2fn = 16,
+  f4_e2m1fn = 17,
 };
 
 /// What one element is. Layout and numbers are DLPack's.
@@ -23,9 +38,12 @@ struct dtype {
   friend constexpr bool operator==(dtype, dtype) = default;
 
   /// As one number, the form in which a failure carries it.
-  constexpr std::int64_t packed() const { return static_cast<std::int64_t>(code) | std::int64_t{bits} << 8 | std::int64_t{lanes} << 16; }
+  constexpr std::int64_t packed() const {
+    return static_cast<std::int64_t>(code) | std::int64_t{bits} << 8 | std::int64_t{lanes} << 16;
+  }
   static constexpr dtype unpacked(std::int64_t v) {
-    return {static_cast<dtype_code>(v & 0xff), static_cast<std::uint8_t>(v >> 8 & 0xff), static_cast<std::uint16_t>(v >> 16 & 0xffff)};
+    return {static_cast<dtype_code>(v & 0xff), static_cast<std::uint8_t>(v >> 8 & 0xff),
+            static_cast<std::uint16_t>(v >> 16 & 0xffff)};
   }
   /// Bytes an element, for types of whole bytes.
   constexpr std::int64_t bytes() const { return std::int64_t{bits} * lanes / 8; }
@@ -48,8 +66,9 @@ struct dtype {
   }
 };
 
-inline constexpr dtype float32{dtype_code::float_, 32, 1}, float64{dtype_code::float_, 64, 1}, bfloat16_dtype{dtype_code::bfloat, 16, 1},
-    int32{dtype_code::int_, 32, 1}, int64{dtype_code::int_, 64, 1}, uint8{dtype_code::uint_, 8, 1}, boolean{dtype_code::bool_, 8, 1};
+inline constexpr dtype float32{dtype_code::float_, 32, 1}, float64{dtype_code::float_, 64, 1},
+    bfloat16_dtype{dtype_code::bfloat, 16, 1}, int32{dtype_code::int_, 32, 1}, int64{dtype_code::int_, 64, 1},
+    uint8{dtype_code::uint_, 8, 1}, boolean{dtype_code::bool_, 8, 1};
 
 /// Which dtype a C++ type is: specialise it for an element type of your own.
 template <class T>
@@ -81,27 +100,25 @@ concept element = requires {
   { dtype_of<std::remove_const_t<T>>::value } -> std::convertible_to<dtype>;
 };
 
+namespace detail {
+[[gnu::cold]] inline text_buffer& operator<<(text_buffer& to, dtype d) noexcept {
+  constexpr const char* stems[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
+  const auto code = static_cast<unsigned>(d.code);
+  if (code > static_cast<unsigned>(dtype_code::f4_e2m1fn)) {
+    to << "code " << static_cast<std::int64_t>(code) << ", " << static_cast<std::int64_t>(d.bits) << " bits";
+  } else if (d.code > dtype_code::bool_) {
+    to << (d.bits == 8 ? "float8 code " : d.bits == 6 ? "float6 code " : "float4 code ") << static_cast<std::int64_t>(code);
+  } else {
+    to << stems[code];
+    if (d.code != dtype_code::bool_ || d.bits != 8) to << static_cast<std::int64_t>(d.bits);
+  }
+  if (d.lanes != 1) to << "x" << static_cast<std::int64_t>(d.lanes);
+  return to;
+}
+}  // namespace detail
 /// "float32", "bfloat16", "int64", "bool", "float32x4", "float8 code 10", "code 99, 8 bits" …
 [[gnu::cold]] inline std::string name(dtype d) {
-  const char* stem = "opaque";
-  switch (d.code) {
-    case dtype_code::int_: stem = "int"; break;
-    case dtype_code::uint_: stem = "uint"; break;
-    case dtype_code::float_: stem = "float"; break;
-    case dtype_code::bfloat: stem = "bfloat"; break;
-    case dtype_code::complex: stem = "complex"; break;
-    case dtype_code::bool_: stem = "bool"; break;
-    case dtype_code::opaque: break;
-    default: stem = d.code > dtype_code::f4_e2m1fn ? "code " : d.bits == 8 ? "float8 code " : d.bits == 6 ? "float6 code " : "float4 code "; break;
-  }
-  std::string s = stem;
-  if (d.code > dtype_code::f4_e2m1fn)
-    s += detail::concat(std::to_string(static_cast<int>(d.code)), ", ", std::to_string(d.bits), " bits");
-  else if (d.code > dtype_code::bool_)
-    s += std::to_string(static_cast<int>(d.code));
-  else if (d.code != dtype_code::bool_ || d.bits != 8)
-    s += std::to_string(d.bits);
-  if (d.lanes != 1) s += detail::concat("x", std::to_string(d.lanes));
-  return s;
+  detail::text_buffer b;
+  return (b << d).c_str();
 }
 }  // namespace tenon

@@ -136,9 +136,7 @@ class error : public std::runtime_error {
 #if TENON_EXCEPTIONS
     try {
       return std::runtime_error(why.message());
-    } catch (...) {
-      return std::runtime_error("");
-    }
+    } catch (...) { return std::runtime_error(""); }
 #else
     return std::runtime_error(why.message());
 #endif
@@ -171,20 +169,20 @@ namespace detail {
 }  // namespace detail
 #endif
 
-inline std::string failure::message() const {
-  using detail::concat;
-  if (code == errc::ok) return "ok";
-  std::string s = concat("[", operation, "] ");
-  if (argument[0]) s += concat(argument, ": ");
-  s += word(code);
-  if (axis >= 0) s += concat(", axis ", std::to_string(axis));
-  auto number = [&](std::int64_t v) {
-    if (code == errc::dtype) return name(dtype::unpacked(v));
-    if (code == errc::device) return name(device::unpacked(v));
-    if (code == errc::kind) return std::string(v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
-    return std::to_string(v);
-  };
-  switch (code) {  // these say all in their name
+namespace detail {
+[[gnu::cold]] inline void put_number(text_buffer& to, errc code, std::int64_t v) noexcept {
+  if (code == errc::dtype)
+    to << dtype::unpacked(v);
+  else if (code == errc::device)
+    to << device::unpacked(v);
+  else if (code == errc::kind)
+    to << (v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
+  else
+    to << v;
+}
+/// Codes that say all in their name, without got and expected.
+constexpr bool says_all(errc c) {
+  switch (c) {
     case errc::null_data:
     case errc::null_shape:
     case errc::null_handle:
@@ -194,15 +192,29 @@ inline std::string failure::message() const {
     case errc::not_finite:
     case errc::no_forward:
     case errc::name:
-    case errc::interrupted: s += "."; break;
-    case errc::file:  // got is the system's errno
-      s += got ? concat(": ", std::strerror(static_cast<int>(got)), ".") : ".";
-      break;
-    default:
-      if (got == expected && !relation[0]) s += ".";  // two equal numbers say nothing
-      else s += concat(": got ", number(got), ", expected ", relation, number(expected), ".");
+    case errc::interrupted: return true;
+    default: return false;
   }
-  if (remedy[0]) s += concat(" ", remedy);
-  return s;
+}
+}  // namespace detail
+
+inline std::string failure::message() const {
+  if (code == errc::ok) return "ok";
+  detail::text_buffer s;
+  s << "[" << operation << "] ";
+  if (argument[0]) s << argument << ": ";
+  s << word(code);
+  if (axis >= 0) s << ", axis " << std::int64_t{axis};
+  if (code == errc::file) {  // got is the system's errno
+    if (got) s << ": " << std::strerror(static_cast<int>(got));
+  } else if (!detail::says_all(code) && (got != expected || relation[0])) {  // two equal numbers say nothing
+    s << ": got ";
+    detail::put_number(s, code, got);
+    s << ", expected " << relation;
+    detail::put_number(s, code, expected);
+  }
+  s << ".";
+  if (remedy[0]) s << " " << remedy;
+  return s.c_str();
 }
 }  // namespace tenon

@@ -48,7 +48,8 @@ struct bfloat16 {
  private:
   static constexpr std::uint16_t rounded(float f) {
     const auto u = std::bit_cast<std::uint32_t>(f);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>(u >> 16 | 0x40u);  // quiet, and never rounded to infinity
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+      return static_cast<std::uint16_t>(u >> 16 | 0x40u);  // quiet, and never rounded to infinity
     return static_cast<std::uint16_t>((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
   }
 };

@@ -87,7 +87,9 @@ struct shape {
     if (ok()) r.bad = f;
     return r;
   }
-  [[gnu::cold, gnu::noinline]] constexpr shape expect_rank(int r) const { return rank_ == r ? *this : failed({errc::rank, -1, rank_, r}); }
+  [[gnu::cold, gnu::noinline]] constexpr shape expect_rank(int r) const {
+    return rank_ == r ? *this : failed({errc::rank, -1, rank_, r});
+  }
   /// The extent of an axis; dyn on either side accepts all.
   [[gnu::cold, gnu::noinline]] constexpr shape expect(int axis, extent e) const {
     const extent got = (*this)[axis];
@@ -98,7 +100,9 @@ struct shape {
     return got != dyn && got < e ? failed({errc::too_small, at(axis), got, e}) : *this;
   }
   /// A size that the user must give.
-  [[gnu::cold, gnu::noinline]] constexpr shape expect_given(extent field) const { return field > 0 ? *this : failed({errc::missing_size, -1, field, 1}); }
+  [[gnu::cold, gnu::noinline]] constexpr shape expect_given(extent field) const {
+    return field > 0 ? *this : failed({errc::missing_size, -1, field, 1});
+  }
   /// A condition on the layer's own fields.
   [[gnu::cold, gnu::noinline]] constexpr shape expect_value(bool holds, extent got, extent expected) const {
     return holds ? *this : failed({errc::value, -1, got, expected});
@@ -137,7 +141,7 @@ struct strides {
   constexpr bool operator==(const strides&) const = default;
 };
 /// Row-major: the last axis is contiguous. Saturates like numel.
-constexpr strides dense_strides(const shape& s) {
+[[gnu::noinline]] constexpr strides dense_strides(const shape& s) {
   strides r;
   extent step = 1;
   for (int i = s.rank() - 1; i >= 0; --i) {
@@ -147,7 +151,7 @@ constexpr strides dense_strides(const shape& s) {
   return r;
 }
 /// Whether strides say row-major; axes of one element and empty tensors may say anything.
-constexpr bool is_dense(const shape& s, const strides& st) {
+[[gnu::noinline]] constexpr bool is_dense(const shape& s, const strides& st) {
   extent step = 1;
   for (int i = 0; i < s.rank(); ++i)
     if (s[i] == 0) return true;

@@ -17,10 +17,10 @@ struct graph_options {
 class graph : public detail::calls_of<graph, cpu, void, void, void> {
   using base = detail::calls_of<graph, cpu, void, void, void>;
   template <class Net>
-  static std::shared_ptr<const program> bind(const Net& from, dtype d) {
-    if (d == float32) return std::make_shared<const program>(from, std::type_identity<float>{}, std::type_identity<cpu>{});
-    if (d == float64) return std::make_shared<const program>(from, std::type_identity<double>{}, std::type_identity<cpu>{});
-    if (d == bfloat16_dtype) return std::make_shared<const program>(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{});
+  static program_ref bind(const Net& from, dtype d) {
+    if (d == float32) return program_ref(new program(from, std::type_identity<float>{}, std::type_identity<cpu>{}));
+    if (d == float64) return program_ref(new program(from, std::type_identity<double>{}, std::type_identity<cpu>{}));
+    if (d == bfloat16_dtype) return program_ref(new program(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{}));
     detail::raise(errc::dtype, "graph", {.argument = "dtype", .got = d.packed(), .expected = float32.packed(), .remedy = "A graph computes in float32, float64 or bfloat16."});
   }
 

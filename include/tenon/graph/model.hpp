@@ -13,7 +13,7 @@ template <class Self, class D, class T, class M, class A>
 class calls_of : public session<D> {
   using base = session<D>;
   template <class U>
-  static tensor<U, D> typed(const tensor<void, D>& t) {
+  [[gnu::noinline]] static tensor<U, D> typed(const tensor<void, D>& t) {
     if constexpr (std::is_void_v<U>) {
       return t;
     } else {
@@ -108,20 +108,23 @@ class calls_of : public session<D> {
 
   /// Live views by name: the same memory the model works on, in the order of the architecture.
   [[gnu::cold]] std::vector<named_tensor<M, A, D>> parameters() const {
-    std::vector<named_tensor<M, A, D>> r;
+    std::vector<named_tensor<M, A, D>> r(static_cast<std::size_t>(this->parameter_count()));
     for (int i = 0; i < this->parameter_count(); ++i) {
+      auto& one = r[static_cast<std::size_t>(i)];
       const shape& s = this->planned().parameters[i].shape;
-      r.push_back({this->parameter_name(i), typed<M>(this->array_tensor(this->at(i).owner, this->p(i), this->types().master, s)),
-                   typed<A>(this->array_tensor(this->gradients_, this->dp(i), this->types().accumulate, s))});
+      one.name = this->parameter_name(i);
+      one.value = typed<M>(this->array_tensor(this->at(i).owner, this->p(i), this->types().master, s));
+      one.grad = typed<A>(this->array_tensor(this->gradients_, this->dp(i), this->types().accumulate, s));
     }
     return r;
   }
   /// Running statistics and their like; no gradient.
   [[gnu::cold]] std::vector<named_tensor<A, A, D>> states() const {
-    std::vector<named_tensor<A, A, D>> r;
+    std::vector<named_tensor<A, A, D>> r(static_cast<std::size_t>(this->state_count()));
     for (int i = 0; i < this->state_count(); ++i) {
       const array_info& a = this->planned().states[i];
-      r.push_back({this->planned().text(a.name), typed<A>(this->array_tensor(this->state_owner_, this->state(i), this->types().accumulate, a.shape)), {}});
+      r[static_cast<std::size_t>(i)].name = this->planned().text(a.name);
+      r[static_cast<std::size_t>(i)].value = typed<A>(this->array_tensor(this->state_owner_, this->state(i), this->types().accumulate, a.shape));
     }
     return r;
   }
@@ -159,21 +162,21 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
   [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position, checked_.bad.code, checked_.bad.axis,
                                       checked_.bad.got, checked_.bad.expected> accepted_;
 
-  static const program& shared() {
+  static program_ref shared() {
     if constexpr (decltype(Net)::usable && checked_.bad_node < 0) {
       static const program p{Net, std::type_identity<P>{}, std::type_identity<D>{}};
-      return p;
+      static const program_ref held = program_ref::never_deleted(p);
+      return held;
     } else {
       return shared();
     }
   }
-  static std::shared_ptr<const program> alias() { return {std::shared_ptr<void>{}, &shared()}; }  // static: nothing to own
 
  public:
   using storage_type = typename policy::storage;
   static constexpr auto architecture() { return Net; }
   /// Errors: name, tied layers that differ, overflow, no_memory.
-  model(const options<D>& o = {}) : base(alias(), o) {}
+  model(const options<D>& o = {}) : base(shared(), o) {}
   model(model&&) = default;
   model& operator=(model&&) = default;
 

@@ -3,8 +3,6 @@
 // batch size, any number of threads and sessions. It writes only into memory it is given.
 #pragma once
 #include <cstring>
-#include <memory>
-#include <vector>
 #include "tenon/graph/walk.hpp"
 namespace tenon {
 /// One per (layer type, precision, device): everything a program knows of a layer.
@@ -45,11 +43,32 @@ inline constexpr call_table calls{
 
 }  // namespace detail
 
+namespace detail {
+/// Copies of the layers of a program, each on the heap, so that their addresses stay.
+class layer_bytes {
+  growing<void*> all_;
+
+ public:
+  layer_bytes() = default;
+  layer_bytes(layer_bytes&&) = default;
+  ~layer_bytes() {
+    for (void* p : all_) ::operator delete(p);
+  }
+  [[gnu::cold]] const void* copy(const void* layer, std::size_t bytes) {
+    all_.add(nullptr);
+    all_[all_.size() - 1] = ::operator new(bytes);
+    return std::memcpy(all_[all_.size() - 1], layer, bytes);
+  }
+};
+}  // namespace detail
+
 /// A bound network: a plan with call tables, and the two walks.
 class program {
   detail::plan plan_;
   const detail::array_calls* arrays_ = nullptr;
-  std::vector<std::unique_ptr<std::byte[]>> layers_;
+  detail::layer_bytes layers_;
+  mutable int refs_ = 0;
+  friend class program_ref;
   bool strided_input_[max_inputs]{};
 
   list<int, max_inputs> add_copied(const call_table& c, const void* layer, std::size_t bytes, const list<int, max_inputs>& x, const char* tie);
@@ -91,6 +110,29 @@ class program {
   void commit(const arrays& a, const buffers& b, const call_info& c) const;
   /// Writes dx where wanted. Parameter gradients are stored when `fresh`, else added to.
   void backward(const arrays& a, const buffers& b, const call_info& c, bool fresh) const;
+};
+
+/// Shares a program; the last one deletes it, unless it is not on the heap (never_deleted).
+class program_ref {
+  const program* p_ = nullptr;
+
+ public:
+  explicit program_ref(const program* p) noexcept : p_(p) { __atomic_fetch_add(&p_->refs_, 1, __ATOMIC_RELAXED); }
+  program_ref(const program_ref& o) noexcept : program_ref(o.p_) {}
+  program_ref(program_ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  program_ref& operator=(program_ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~program_ref() {
+    if (p_ && __atomic_fetch_sub(&p_->refs_, 1, __ATOMIC_ACQ_REL) == 1) delete p_;
+  }
+  static program_ref never_deleted(const program& p) noexcept {
+    __atomic_fetch_add(&p.refs_, 1, __ATOMIC_RELAXED);
+    return program_ref(&p);
+  }
+  const program* operator->() const noexcept { return p_; }
+  const program& operator*() const noexcept { return *p_; }
 };
 }  // namespace tenon
 #include "tenon/graph/program_walk.hpp"

@@ -15,14 +15,13 @@ template <class Net, class P, class D>
 // the layer's bytes move in, so that a program outlives the value it was made from
 [[gnu::cold]] inline list<int, max_inputs> program::add_copied(const call_table& c, const void* layer, std::size_t bytes, const list<int, max_inputs>& x,
                                                                const char* tie) {
-  layers_.push_back(std::make_unique<std::byte[]>(bytes));
-  std::memcpy(layers_.back().get(), layer, bytes);
-  spec s = c.infer(layers_.back().get(), plan_.shapes_of(x));
+  const void* own = layers_.copy(layer, bytes);
+  spec s = c.infer(own, plan_.shapes_of(x));
   if (c.reads_is_constant && s.read != c.reads)
     detail::raise(errc::value, "network", {.argument = c.name, .got = static_cast<extent>(s.read), .expected = static_cast<extent>(c.reads),
                                            .remedy = "What a layer reads may not depend on its fields or input."});
   s.read = c.reads;
-  return plan_.append(layers_.back().get(), &c, c.name, s, x, tie);
+  return plan_.append(own, &c, c.name, s, x, tie);
 }
 
 [[gnu::cold]] inline void program::finish(list<int, max_inputs> y, const call_table& identity) {

@@ -3,7 +3,6 @@
 // and a tape. `model` and `graph` are thin shells of it; here the precision is not in the type. One mutable session a thread;
 // const calls are re-entrant, and any number of sessions may share parameters.
 #pragma once
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,11 +49,11 @@ class session {
   };
   struct workspace {  // of one inference at a time
     mutable unsigned busy = 0;
-    mutable storage memory, saved, packed[max_inputs], out[max_outputs];
+    mutable storage memory, saved, packed[max_inputs], out[max_outputs], spare[max_outputs];  // two of each y: `y = net(x)` holds one
   };
   static constexpr int inference_slots = 8, output_slots = 8;
 
-  std::shared_ptr<const program> program_;
+  program_ref program_;
   D device_{};
   copy_policy packing_ = copy_policy::if_needed;
   std::uint64_t id_ = 0;
@@ -62,8 +61,8 @@ class session {
   std::uint64_t version_ = 0;  // of the parameters: changed by update
   storage arena_, gradients_, slots_, scratch_;
   std::size_t trainable_ = 0;  // bytes of the arena that are parameters
-  std::unique_ptr<parameter[]> parameters_;
-  std::unique_ptr<void*[]> tables_;  // p, dp and state one after the other
+  detail::owned_array<parameter> parameters_;
+  detail::owned_array<void*> tables_;  // p, dp and state one after the other
   storage state_owner_;
   int slot_count_ = 0;
   std::string rule_;
@@ -75,12 +74,12 @@ class session {
 
   int parameter_count() const { return planned().parameters.size(); }
   int state_count() const { return planned().states.size(); }
-  void*& p(int i) const { return tables_[static_cast<std::size_t>(i)]; }
-  void*& dp(int i) const { return tables_[static_cast<std::size_t>(parameter_count() + i)]; }
-  void*& state(int i) const { return tables_[static_cast<std::size_t>(2 * parameter_count() + i)]; }
-  parameter& at(int i) const { return parameters_[static_cast<std::size_t>(i)]; }
+  void*& p(int i) const { return tables_[i]; }
+  void*& dp(int i) const { return tables_[parameter_count() + i]; }
+  void*& state(int i) const { return tables_[2 * parameter_count() + i]; }
+  parameter& at(int i) const { return parameters_[i]; }
   const char* parameter_name(int i) const { return planned().text(planned().parameters[i].name); }
-  arrays table() const { return {tables_.get(), tables_.get() + parameter_count(), tables_.get() + 2 * parameter_count()}; }
+  arrays table() const { return {tables_.data(), tables_.data() + parameter_count(), tables_.data() + 2 * parameter_count()}; }
   const detail::array_calls& types() const { return program_->array_types(); }
   const detail::plan& planned() const { return program_->planned(); }
   call_info call(extent batch, bool training) const {
@@ -92,7 +91,7 @@ class session {
     return c;
   }
 
-  session(std::shared_ptr<const program> p, const options<D>& o);
+  session(program_ref from, const options<D>& o);
   session(session&&) = default;
   session& operator=(session&&) = default;
 
@@ -108,7 +107,7 @@ class session {
   void count_step(int slots, const char* rule);
   template <class M, class A, class Rule>
   void run_update(const Rule& rule);
-  tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const {
+  [[gnu::noinline]] tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const {
     return {owner, array_ref{data, type, {device_traits<D>::type, 0}, s, dense_strides(s), false}};
   }
   void copy_arrays_from(const session& o);

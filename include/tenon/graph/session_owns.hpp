@@ -13,7 +13,7 @@ inline void check(errc c, const failure& f) {
 }  // namespace detail
 
 template <class D>
-[[gnu::cold]] session<D>::session(std::shared_ptr<const program> from, const options<D>& o) : program_(std::move(from)), device_(o.device), packing_(o.packing) {
+[[gnu::cold]] session<D>::session(program_ref from, const options<D>& o) : program_(std::move(from)), device_(o.device), packing_(o.packing) {
   id_ = __atomic_add_fetch(&detail::session_counter, 1, __ATOMIC_RELAXED);
   count_.seed = o.seed;
   const auto& w = planned().width;
@@ -44,8 +44,8 @@ template <class D>
     return mine;
   };
   const int n = parameter_count();
-  parameters_ = std::make_unique<parameter[]>(static_cast<std::size_t>(n));
-  tables_ = std::make_unique<void*[]>(static_cast<std::size_t>(2 * n + state_count()));
+  parameters_ = detail::owned_array<parameter>(n);
+  tables_ = detail::owned_array<void*>(2 * n + state_count());
   for (int i = 0; i < n; ++i) {
     at(i).at = fill(planned().parameters[i], false);
     at(i).owner = arena_;

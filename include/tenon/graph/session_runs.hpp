@@ -162,7 +162,11 @@ template <class D>
   for (int i = 0; i < n; ++i)
     if (const errc e = take_input(x[i], i, b, w.packed[i], st[i], strided, why); e != errc::ok) return e;
   for (int k = 0; k < program_->outputs(); ++k) {
-    if (w.out[k] && !w.out[k].sole()) w.out[k] = {};  // somebody still holds it
+    if (w.out[k] && !w.out[k].sole()) std::swap(w.out[k], w.spare[k]);
+    if (w.out[k] && !w.out[k].sole()) {  // somebody still holds both
+      w.out[k] = {};
+      detail::count(&traffic::fresh_slots, 1);
+    }
     if (const errc e = detail::grow(w.out[k], detail::output_bytes(planned(), k, batch), why, device_); e != errc::ok) return e;
     b.y[k] = w.out[k].data();
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one training forward leaves for its backward. Owns the saved bytes, which hold no pointers, and whoever keeps x and y alive.
 #pragma once
+#include <cstdint>
+#include <utility>
 #include "tenon/layers/spec.hpp"
 #include "tenon/ops/random.hpp"
 #include "tenon/tensor/storage.hpp"
@@ -12,6 +14,21 @@ inline std::uint64_t session_counter = 0;
 inline constexpr int stamp_forward_bits = 40;
 constexpr std::int64_t stamp_forward(std::uint64_t s) { return static_cast<std::int64_t>(s & ((std::uint64_t{1} << stamp_forward_bits) - 1)); }
 constexpr std::uint64_t stamp_session(std::uint64_t s) { return s >> stamp_forward_bits; }
+/// A stamp goes with a move: what was moved from holds no forward.
+struct moving_stamp {
+  std::uint64_t v = 0;
+  moving_stamp() = default;
+  moving_stamp(moving_stamp&& o) noexcept : v(std::exchange(o.v, 0)) {}
+  moving_stamp& operator=(moving_stamp&& o) noexcept {
+    v = std::exchange(o.v, 0);
+    return *this;
+  }
+  moving_stamp& operator=(std::uint64_t s) noexcept {
+    v = s;
+    return *this;
+  }
+  operator std::uint64_t() const noexcept { return v; }
+};
 /// Fresh memory where `s` has less than `bytes`; its contents are lost.
 [[nodiscard]] inline errc grow(storage& s, std::size_t bytes, failure& why, const auto& device) noexcept {
   if (s.bytes() >= bytes && s) return errc::ok;
@@ -33,7 +50,8 @@ class tape {
   bool x_strided_[max_inputs]{};
   extent batch_ = 0;
   random_key key_{};
-  std::uint64_t stamp_ = 0, version_ = 0;  // stamp 0: no forward, or one that failed half-way
+  detail::moving_stamp stamp_;  // 0: no forward, or one that failed half-way
+  std::uint64_t version_ = 0;
 
  public:
   tape() = default;

@@ -5,10 +5,10 @@
 #include "tenon/layers/layer.hpp"
 #include "tenon/ops/norm.hpp"
 namespace tenon::layers {
-/// y = (x − mean) / √(variance + epsilon) · weight + bias for each channel; x is [batch, channels, …] (torch.nn.BatchNorm). Training
-/// uses the batch's mean and biased variance and saves them; inference the running ones, which only commit changes:
-/// running = (1 − momentum) · running + momentum · new, with the unbiased variance. One value a channel has variance 0 (y = bias;
-/// PyTorch refuses it), and running_var then takes that 0.
+/// y = (x − mean) / √(variance + epsilon) · weight + bias for each channel; x is [batch, channels, …] (torch.nn.BatchNorm).
+/// Training uses the batch's mean and biased variance and saves them; inference the running ones, which only commit changes:
+/// running = (1 − momentum) · running + momentum · new, with the unbiased variance. One value a channel has variance 0
+/// (y = bias; PyTorch refuses it), and running_var then takes that 0.
 struct batch_norm {
   float momentum = 0.1f, epsilon = 1e-5f;
   static constexpr auto name = "batch_norm";
@@ -18,7 +18,8 @@ struct batch_norm {
   }
   constexpr spec infer(inputs x) const {
     shape s = detail::expect_rank_least(detail::only_input(x), 2);
-    s = s.expect_value(momentum >= 0 && momentum <= 1, momentum < 0 ? -1 : 2, 1).expect_value(epsilon > 0 && epsilon < 1, epsilon < 1 ? 0 : 1, 1);
+    s = s.expect_value(momentum >= 0 && momentum <= 1, momentum < 0 ? -1 : 2, 1)
+            .expect_value(epsilon > 0 && epsilon < 1, epsilon < 1 ? 0 : 1, 1);
     const shape c{s[1]};
     return spec{s.expect_least(1, 1)}
         .parameter("weight", c, constant(1))
@@ -39,8 +40,8 @@ struct batch_norm {
     ops::normalise(pass.ex(), pass.y(), pass.x(), mean, variance, pass.p(0), pass.p(1), double(epsilon));
   }
   void backward(auto& pass) const {
-    ops::normalise_back(pass.ex(), pass.dx(), pass.dp(0), pass.dp(1), pass.dy(), pass.x(), pass.saved(0), pass.saved(1), pass.p(0),
-                        double(epsilon));
+    ops::normalise_back(pass.ex(), pass.dx(), pass.dp(0), pass.dp(1), pass.dy(), pass.x(), pass.saved(0), pass.saved(1),
+                        pass.p(0), double(epsilon));
   }
   void commit(auto& pass) const {
     const shape s = pass.x_shape();

@@ -25,7 +25,7 @@ struct add {
   }
 };
 
-/// y(0) = the first `first` entries along `axis`, y(1) = the rest; negative axes count from the back, the batch is not one of them.
+/// y(0) = the first `first` entries along `axis`, y(1) = the rest; negative axes count from the back, the batch is none of them.
 struct split {
   size first{};
   size axis = 1;

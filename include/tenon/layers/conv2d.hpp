@@ -29,7 +29,9 @@ struct conv2d {
     shape s = detail::only_input(x).expect_rank(4).expect_given(out);
     s = detail::expect_positive_or_dyn(s, in).expect(1, in);
     const extent channels = s[1] == dyn ? in.v : s[1], split = groups > 0 ? groups.v : 1;
-    s = s.expect_value(groups > 0, groups, 1).expect_value(out % split == 0, out, split).expect_value(channels % split == 0, channels, split);
+    s = s.expect_value(groups > 0, groups, 1)
+            .expect_value(out % split == 0, out, split)
+            .expect_value(channels % split == 0, channels, split);
     s = detail::slide(s, 2, kernel.h, stride.h, padding.h, dilation.h);
     s = detail::slide(s, 3, kernel.w, stride.w, padding.w, dilation.w).with(1, out);
     const shape weight{out.v, channels / split, kernel.h, kernel.w};

@@ -16,10 +16,8 @@ struct dropout {
     return spec{s}.reads(keep::nothing).overwrites(0);
   }
   void forward(auto& pass) const {
-    if (pass.training())
-      ops::drop(pass.ex(), pass.y(), pass.x(), pass.rng(), double(rate));
-    else
-      ops::copy(pass.ex(), pass.y(), pass.x());
+    if (pass.training()) ops::drop(pass.ex(), pass.y(), pass.x(), pass.rng(), double(rate));
+    else ops::copy(pass.ex(), pass.y(), pass.x());
   }
   void backward(auto& pass) const {
     if (auto dx = pass.dx()) ops::drop(pass.ex(), dx, pass.dy(), pass.rng(), double(rate));

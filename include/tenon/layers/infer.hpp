@@ -11,10 +11,14 @@ constexpr shape only_input(const inputs& x) {
 }
 constexpr shape expect_rank_least(const shape& s, int r) { return s.rank() >= r ? s : s.failed({errc::rank, -1, s.rank(), r}); }
 /// A size that may be left to be inferred.
-constexpr shape expect_positive_or_dyn(const shape& s, extent field) { return s.expect_value(field == dyn || field > 0, field, 1); }
+constexpr shape expect_positive_or_dyn(const shape& s, extent field) {
+  return s.expect_value(field == dyn || field > 0, field, 1);
+}
 
 /// An axis counted from the front, or −1 where there is none such.
-constexpr int axis_of(extent axis, int rank) { return axis >= -rank && axis < rank ? static_cast<int>(axis < 0 ? rank + axis : axis) : -1; }
+constexpr int axis_of(extent axis, int rank) {
+  return axis >= -rank && axis < rank ? static_cast<int>(axis < 0 ? rank + axis : axis) : -1;
+}
 /// An axis that is there, and is not the batch.
 constexpr shape expect_inner_axis(const shape& s, extent axis) { return s.expect_value(axis_of(axis, s.rank()) >= 1, axis, 1); }
 

@@ -13,14 +13,15 @@ constexpr ops::window pool_window(const size2& kernel, const size2& stride, cons
 /// The shape after pooling. Beside the faults of `slide`: a padding above half the kernel, for a window could hold padding alone.
 constexpr shape pooled(const inputs& x, const size2& kernel, const size2& stride, const size2& padding) {
   shape s = only_input(x).expect_rank(4).expect_given(kernel.h).expect_given(kernel.w);
-  s = s.expect_value(padding.h <= kernel.h / 2, padding.h, kernel.h / 2).expect_value(padding.w <= kernel.w / 2, padding.w, kernel.w / 2);
+  s = s.expect_value(padding.h <= kernel.h / 2, padding.h, kernel.h / 2)
+          .expect_value(padding.w <= kernel.w / 2, padding.w, kernel.w / 2);
   s = slide(s, 2, kernel.h, stride_or(stride.h, kernel.h), padding.h, 1);
   return slide(s, 3, kernel.w, stride_or(stride.w, kernel.w), padding.w, 1);
 }
 }  // namespace tenon::detail
 
 namespace tenon::layers {
-/// The largest of each window; saves where it was, so that backward needs neither x nor y. Padding counts as −∞ (torch.nn.MaxPool2d).
+/// The largest of each window; saves where it was, so that backward needs neither x nor y. Padding is −∞ (torch.nn.MaxPool2d).
 struct max_pool2d {
   size2 kernel{}, stride = 0, padding = 0;
   static constexpr auto name = "max_pool2d";
@@ -38,7 +39,8 @@ struct max_pool2d {
     ops::max_pool(pass.ex(), pass.y(), pass.saved_index(0), pass.x(), detail::pool_window(kernel, stride, padding));
   }
   void backward(auto& pass) const {
-    if (auto dx = pass.dx()) ops::max_pool_dx(pass.ex(), dx, pass.dy(), pass.saved_index(0), detail::pool_window(kernel, stride, padding));
+    if (auto dx = pass.dx())
+      ops::max_pool_dx(pass.ex(), dx, pass.dy(), pass.saved_index(0), detail::pool_window(kernel, stride, padding));
   }
 };
 

@@ -9,6 +9,7 @@ namespace tenon::layers {
 /// weight_ih is [4·out, in], weight_hh is [4·out, out]; gates in the order i, f, g, o.
 struct lstm_cell {
   size out{}, in = dyn;
+  static constexpr int arity = 3;
   static constexpr auto name = "lstm_cell";
   static constexpr void fields(auto& self, auto&& visit) {
     visit("out", self.out);
@@ -36,13 +37,13 @@ struct lstm_cell {
         .reads(keep::input);
   }
   void forward(auto& pass) const {
-    ops::lstm(pass.ex(), pass.y(0), pass.y(1), pass.saved(0), pass.saved(1), pass.x(0), pass.x(1), pass.x(2), pass.p(0), pass.p(1), pass.p(2),
-              pass.p(3));
+    ops::lstm(pass.ex(), pass.y(0), pass.y(1), pass.saved(0), pass.saved(1), pass.x(0), pass.x(1), pass.x(2), pass.p(0),
+              pass.p(1), pass.p(2), pass.p(3));
   }
   void backward(auto& pass) const {
     using P = std::remove_reference_t<decltype(pass)>;
-    const ops::lstm_tape<typename P::storage, typename P::accumulate, typename P::device_type> tape{pass.saved(0), pass.saved(1), pass.x(2),
-                                                                                                    pass.dy(0), pass.dy(1)};
+    const ops::lstm_tape<typename P::storage, typename P::accumulate, typename P::device_type> tape{
+        pass.saved(0), pass.saved(1), pass.x(2), pass.dy(0), pass.dy(1)};
     for (int i = 0; i < 2; ++i) {  // x by weight_ih, h by weight_hh
       if (auto dx = pass.dx(i)) ops::lstm_dx(pass.ex(), dx, tape, pass.p(i));
       if (auto dw = pass.dp(i)) ops::lstm_dw(pass.ex(), dw, tape, pass.x(i));

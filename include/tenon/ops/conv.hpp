@@ -23,7 +23,8 @@ struct conv_sizes : ops::window {
 /// Compute scalars of scratch a thread that the float kernels use, whatever the batch; without it they are the reference loops.
 constexpr extent conv_scratch(const shape& x, const shape& y, const ops::window& k) {
   constexpr extent large = extent{1} << 30;
-  const extent c = x[1] / k.groups, out = y[1] / k.groups, rows = saturating_add(saturating_mul(saturating_mul(c, k.kh), k.kw), out);
+  const extent c = x[1] / k.groups, out = y[1] / k.groups,
+               rows = saturating_add(saturating_mul(saturating_mul(c, k.kh), k.kw), out);
   if (rows > large || saturating_mul(y[2], y[3]) > large) return extent_limit;
   return conv_workspace_floats({large, c, x[2], x[3], out, k.kh, k.kw, k.sh, k.sw, k.ph, k.pw, y[2], y[3], k.dh, k.dw});
 }
@@ -32,36 +33,37 @@ constexpr extent output_of(extent at, extent r, extent stride, extent padding, e
   const extent from = at + padding - r * dilation;
   return from >= 0 && from % stride == 0 && from / stride < outputs ? from / stride : -1;
 }
-}  // namespace tenon::detail
 
-namespace tenon::detail {
 inline namespace TENON_KERNELS {
 // The float kernels know no groups: each group of each sample is a convolution of its own.
-inline void conv_float(int threads, float* y, const float* x, const float* w, const float* b, const conv_sizes& z, float* work, extent room) {
+inline void conv_float(int threads, float* y, const float* x, const float* w, const float* b, const conv_sizes& z, float* work,
+                       extent room) {
   if (z.groups == 1) return conv_forward(threads, y, x, w, b, z.of_group(z.n), work);
   parallel(threads, z.n * z.groups, 1, [=](extent begin, extent end, int worker) noexcept {
     for (extent g = begin; g < end; ++g) {
       const extent o = g % z.groups * z.og;
-      conv_forward(1, y + g * z.og * z.i * z.j, x + g * z.cg * z.h * z.w, w + o * z.cg * z.kh * z.kw, b ? b + o : nullptr, z.of_group(1),
-                   work + worker * room);
+      conv_forward(1, y + g * z.og * z.i * z.j, x + g * z.cg * z.h * z.w, w + o * z.cg * z.kh * z.kw, b ? b + o : nullptr,
+                   z.of_group(1), work + worker * room);
     }
   });
 }
-inline void conv_dx_float(int threads, float* dx, const float* dy, const float* w, const conv_sizes& z, float* work, extent room) {
+inline void conv_dx_float(int threads, float* dx, const float* dy, const float* w, const conv_sizes& z, float* work,
+                          extent room) {
   if (z.groups == 1) return conv_backward_data(threads, dx, dy, w, z.of_group(z.n), work);
   parallel(threads, z.n * z.groups, 1, [=](extent begin, extent end, int worker) noexcept {
     for (extent g = begin; g < end; ++g)
-      conv_backward_data(1, dx + g * z.cg * z.h * z.w, dy + g * z.og * z.i * z.j, w + g % z.groups * z.og * z.cg * z.kh * z.kw, z.of_group(1),
-                         work + worker * room);
+      conv_backward_data(1, dx + g * z.cg * z.h * z.w, dy + g * z.og * z.i * z.j, w + g % z.groups * z.og * z.cg * z.kh * z.kw,
+                         z.of_group(1), work + worker * room);
   });
 }
-inline void conv_dw_float(int threads, float* dw, const float* dy, const float* x, const conv_sizes& z, float* work, extent room) {
+inline void conv_dw_float(int threads, float* dw, const float* dy, const float* x, const conv_sizes& z, float* work,
+                          extent room) {
   if (z.groups == 1) return conv_backward_weight(threads, dw, dy, x, true, z.of_group(z.n), work);
   parallel(threads, z.groups, 1, [=](extent begin, extent end, int worker) noexcept {
     for (extent g = begin; g < end; ++g)
       for (extent n = g; n < z.n * z.groups; n += z.groups)
-        conv_backward_weight(1, dw + g * z.og * z.cg * z.kh * z.kw, dy + n * z.og * z.i * z.j, x + n * z.cg * z.h * z.w, true, z.of_group(1),
-                             work + worker * room);
+        conv_backward_weight(1, dw + g * z.og * z.cg * z.kh * z.kw, dy + n * z.og * z.i * z.j, x + n * z.cg * z.h * z.w, true,
+                             z.of_group(1), work + worker * room);
   });
 }
 }  // namespace TENON_KERNELS
@@ -79,7 +81,8 @@ struct conv_op : op<conv_op> {
     S* const py = y.data();
     if constexpr (tenon::detail::all_float<C, S>) {
       const extent room = tenon::detail::conv_workspace_floats(z.of_group(z.n));
-      if (float* work = tenon::detail::float_scratch(ex, room)) return tenon::detail::conv_float(ex.threads(), py, px, pw, pb, z, work, room);
+      if (float* work = tenon::detail::float_scratch(ex, room))
+        return tenon::detail::conv_float(ex.threads(), py, px, pw, pb, z, work, room);
     }
     tenon::detail::parallel(ex.threads(), z.n * z.o, 1, [=](extent begin, extent end, int) noexcept {
       for (extent no = begin; no < end; ++no) {
@@ -114,7 +117,8 @@ struct conv_dx_op : op<conv_dx_op> {
     S* const px = dx.data();
     if constexpr (tenon::detail::all_float<C, S>) {
       const extent room = tenon::detail::conv_workspace_floats(z.of_group(z.n));
-      if (float* work = tenon::detail::float_scratch(ex, room)) return tenon::detail::conv_dx_float(ex.threads(), px, pg, pw, z, work, room);
+      if (float* work = tenon::detail::float_scratch(ex, room))
+        return tenon::detail::conv_dx_float(ex.threads(), px, pg, pw, z, work, room);
     }
     tenon::detail::parallel(ex.threads(), z.n * z.c, 1, [=](extent begin, extent end, int) noexcept {
       using tenon::detail::output_of;
@@ -152,7 +156,8 @@ struct conv_dw_op : op<conv_dw_op> {
     A* const pw = dw.data();
     if constexpr (tenon::detail::all_float<C, A, S>) {
       const extent room = tenon::detail::conv_workspace_floats(z.of_group(z.n));
-      if (float* work = tenon::detail::float_scratch(ex, room)) return tenon::detail::conv_dw_float(ex.threads(), pw, pg, px, z, work, room);
+      if (float* work = tenon::detail::float_scratch(ex, room))
+        return tenon::detail::conv_dw_float(ex.threads(), pw, pg, px, z, work, room);
     }
     tenon::detail::parallel(ex.threads(), z.o, 1, [=](extent begin, extent end, int) noexcept {
       for (extent o = begin; o < end; ++o)

@@ -11,12 +11,14 @@ inline constexpr extent gemm_scratch = gemm_workspace_floats;
 /// The scratch of all threads, or null where `each` floats a thread were not planned: then an op brings its own, for one thread.
 template <class Ex>
 float* float_scratch(const Ex& ex, extent each) {
-  return ex.scratch && ex.per_thread >= static_cast<std::size_t>(each) * sizeof(float) ? reinterpret_cast<float*>(ex.scratch) : nullptr;
+  return ex.scratch && ex.per_thread >= static_cast<std::size_t>(each) * sizeof(float) ? reinterpret_cast<float*>(ex.scratch)
+                                                                                       : nullptr;
 }
 
 inline namespace TENON_KERNELS {
 /// parallel_gemm, on one thread with a workspace of its own where none is given.
-inline void gemm_or_alone(int threads, extent m, extent n, extent k, const matrix& a, const matrix& b, float* c, const gemm_options& o, float* work) {
+inline void gemm_or_alone(int threads, extent m, extent n, extent k, const matrix& a, const matrix& b, float* c,
+                          const gemm_options& o, float* work) {
   if (work) return parallel_gemm(threads, m, n, k, a, b, c, n, o, work);
   alignas(64) float own[gemm_workspace_floats];
   gemm(m, n, k, a, b, c, n, o, own);
@@ -36,7 +38,8 @@ struct affine_op : op<affine_op> {
     S* const py = y.data();
     if constexpr (tenon::detail::all_float<C, S>) {
       using tenon::detail::bias_kind;
-      tenon::detail::gemm_or_alone(ex.threads(), m, n, k, {px, k, 1}, {pw, 1, k}, py, {false, pb ? bias_kind::per_column : bias_kind::none, pb},
+      tenon::detail::gemm_or_alone(ex.threads(), m, n, k, {px, k, 1}, {pw, 1, k}, py,
+                                   {false, pb ? bias_kind::per_column : bias_kind::none, pb},
                                    tenon::detail::float_scratch(ex, tenon::detail::gemm_scratch));
     } else {
       tenon::detail::parallel(ex.threads(), m, 1, [=](extent begin, extent end, int) noexcept {

@@ -10,7 +10,8 @@ inline namespace TENON_KERNELS {
 /// map_run on up to `threads` threads.
 template <class C, class S, class F, class... X>
 void map(int threads, extent n, S* y, const F& f, const X*... x) {
-  parallel(threads, n, map_grain, [&](extent begin, extent end, int) noexcept { map_run<C>(y + begin, end - begin, f, (x + begin)...); });
+  parallel(threads, n, map_grain,
+           [&](extent begin, extent end, int) noexcept { map_run<C>(y + begin, end - begin, f, (x + begin)...); });
 }
 }  // namespace TENON_KERNELS
 }  // namespace tenon::detail
@@ -21,9 +22,10 @@ inline namespace TENON_KERNELS {
 struct fill_op : op<fill_op> {
   template <class Ex, class S, class V>
   static void host(const Ex& ex, view<S> y, const V& v) {
-    tenon::detail::parallel(ex.threads(), y.numel(), tenon::detail::map_grain, [p = y.data(), value = static_cast<S>(v)](extent i, extent end, int) noexcept {
-      for (; i < end; ++i) p[i] = value;
-    });
+    tenon::detail::parallel(ex.threads(), y.numel(), tenon::detail::map_grain,
+                            [p = y.data(), value = static_cast<S>(v)](extent i, extent end, int) noexcept {
+                              for (; i < end; ++i) p[i] = value;
+                            });
   }
 };
 inline constexpr fill_op fill{};
@@ -50,7 +52,8 @@ struct add_op : op<add_op> {
   template <class Ex, class S>
   static void host(const Ex& ex, view<S> y, in<S> a, in<S> b) {
     using C = typename Ex::compute;
-    tenon::detail::map<C>(ex.threads(), y.numel(), y.data(), [](const auto& p, const auto& q) noexcept { return p + q; }, a.data(), b.data());
+    tenon::detail::map<C>(
+        ex.threads(), y.numel(), y.data(), [](const auto& p, const auto& q) noexcept { return p + q; }, a.data(), b.data());
   }
 };
 inline constexpr add_op add{};
@@ -61,7 +64,8 @@ struct accumulate_op : op<accumulate_op> {
   static void host(const Ex& ex, view<A> y, view<S> x) {
     using C = compute_of_t<A>;
     const A* const old = y.data();
-    tenon::detail::map<C>(ex.threads(), y.numel(), y.data(), [](const auto& p, const auto& q) noexcept { return p + q; }, old, x.data());
+    tenon::detail::map<C>(
+        ex.threads(), y.numel(), y.data(), [](const auto& p, const auto& q) noexcept { return p + q; }, old, x.data());
   }
 };
 inline constexpr accumulate_op accumulate{};
@@ -74,8 +78,7 @@ struct relu_op : op<relu_op> {
     S* const py = y.data();
     const S* const px = x.data();
     tenon::detail::parallel(ex.threads(), y.numel(), tenon::detail::map_grain, [=](extent begin, extent end, int) noexcept {
-      if constexpr (tenon::detail::all_float<C, S>)
-        tenon::detail::relu(py + begin, px + begin, end - begin);
+      if constexpr (tenon::detail::all_float<C, S>) tenon::detail::relu(py + begin, px + begin, end - begin);
       else
         for (extent i = begin; i < end; ++i) py[i] = C(0) > C(px[i]) ? S(0) : px[i];
     });
@@ -91,8 +94,7 @@ struct relu_dx_op : op<relu_dx_op> {
     S* const to = dx.data();
     const S *const g = dy.data(), *const kept = y.data();
     tenon::detail::parallel(ex.threads(), dx.numel(), tenon::detail::map_grain, [=](extent begin, extent end, int) noexcept {
-      if constexpr (tenon::detail::all_float<C, S>)
-        tenon::detail::relu_back(to + begin, g + begin, kept + begin, end - begin);
+      if constexpr (tenon::detail::all_float<C, S>) tenon::detail::relu_back(to + begin, g + begin, kept + begin, end - begin);
       else
         for (extent i = begin; i < end; ++i) to[i] = C(kept[i]) > C(0) || tenon::detail::maths::is_nan(C(kept[i])) ? g[i] : S(0);
     });
@@ -120,8 +122,9 @@ struct tanh_dx_op : op<tanh_dx_op> {
   template <class Ex, class S>
   static void host(const Ex& ex, view<S> dx, in<S> dy, in<S> y) {
     using C = typename Ex::compute;
-    tenon::detail::map<C>(ex.threads(), dx.numel(), dx.data(), [one = C(1)](const auto& g, const auto& v) noexcept { return g * (one - v * v); },
-                          dy.data(), y.data());
+    tenon::detail::map<C>(
+        ex.threads(), dx.numel(), dx.data(), [one = C(1)](const auto& g, const auto& v) noexcept { return g * (one - v * v); },
+        dy.data(), y.data());
   }
 };
 inline constexpr tanh_dx_op tanh_dx{};
@@ -146,8 +149,9 @@ struct sigmoid_dx_op : op<sigmoid_dx_op> {
   template <class Ex, class S>
   static void host(const Ex& ex, view<S> dx, in<S> dy, in<S> y) {
     using C = typename Ex::compute;
-    tenon::detail::map<C>(ex.threads(), dx.numel(), dx.data(),
-                          [one = C(1)](const auto& g, const auto& v) noexcept { return g * v * (one - v); }, dy.data(), y.data());
+    tenon::detail::map<C>(
+        ex.threads(), dx.numel(), dx.data(), [one = C(1)](const auto& g, const auto& v) noexcept { return g * v * (one - v); },
+        dy.data(), y.data());
   }
 };
 inline constexpr sigmoid_dx_op sigmoid_dx{};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What ops share: the functions of <cmath> they need, for float and double, without the time it takes to compile <cmath>, and
-// loops over runs of elements that use vectors for float. Use the functions as those of std: `using tenon::detail::maths::exp; exp(c)`.
+// loops over runs of elements that use vectors for float. Touches what it is given. Use the functions as those of std:
+// `using tenon::detail::maths::exp; exp(c)`.
 #pragma once
 #include <concepts>
 #include "tenon/ops/cpu/vector_math.hpp"
@@ -17,10 +18,8 @@ inline double sqrt(double x) { return __builtin_sqrt(x); }
 /// False for scalars that cannot say so.
 template <class C>
 constexpr bool is_nan(const C& c) {
-  if constexpr (requires { c != c ? 1 : 0; })
-    return c != c;
-  else
-    return false;
+  if constexpr (requires { c != c ? 1 : 0; }) return c != c;
+  else return false;
 }
 }  // namespace maths
 
@@ -34,8 +33,7 @@ inline constexpr extent map_grain = 16384;  // elements worth a thread
 /// y[i] = f(x[i]…) for i < n, computed in C; y may be one of x. f is generic: for floats it gets four of them at a time.
 template <class C, class S, class F, class... X>
 void map_run(S* y, extent n, const F& f, const X*... x) {
-  if constexpr (all_float<C, S, X...>)
-    map_lanes(y, n, f, x...);
+  if constexpr (all_float<C, S, X...>) map_lanes(y, n, f, x...);
   else
     for (extent i = 0; i < n; ++i) y[i] = S(f(C(x[i])...));
 }

@@ -23,7 +23,7 @@ struct windows_of_element {
 };
 
 inline namespace TENON_KERNELS {
-/// One plane of max_pool with 2 x 2 windows side by side, four at a time; the same comparisons in the same order as the reference.
+/// One plane of max_pool with 2 x 2 windows side by side, four at a time; the comparisons of the reference in the same order.
 inline void max_pool_2x2(float* y, std::int32_t* argmax, const float* x, extent w, extent rows, extent cols) noexcept {
   typedef std::int32_t four_ints __attribute__((vector_size(16)));
   for (extent i = 0; i < rows; ++i, y += cols)
@@ -51,10 +51,8 @@ inline void max_pool_2x2(float* y, std::int32_t* argmax, const float* x, extent 
         best = better ? value[k] : best;
         at = better ? base + (k / 2 * down + k % 2) : at;
       }
-      if (left == 4)
-        store4(y + j, best);
-      else
-        store_some(y + j, best, left);
+      if (left == 4) store4(y + j, best);
+      else store_some(y + j, best, left);
       if (argmax) __builtin_memcpy(argmax + i * cols + j, &at, static_cast<std::size_t>(left) * sizeof(std::int32_t));
     }
 }
@@ -63,13 +61,14 @@ inline void max_pool_2x2(float* y, std::int32_t* argmax, const float* x, extent 
 
 namespace tenon::ops {
 inline namespace TENON_KERNELS {
-/// y = largest element of each window, NaN if one is NaN (the first of equals, the last of NaNs, as PyTorch); padding counts as −∞.
+/// y = largest element of each window, NaN if one is NaN (the first of equals, the last of NaNs, as PyTorch); padding is −∞.
 /// argmax (may be empty) = its place in the plane [h, w] of its channel.
 struct max_pool_op : op<max_pool_op> {
   template <class Ex, class S, class O>
   static void host(const Ex& ex, view<S> y, view<O> argmax, in<S> x, const window& k) {
     using C = typename Ex::compute;
-    const extent h = x.shape()[2], w = x.shape()[3], rows = y.shape()[2], cols = y.shape()[3], planes = y.shape()[0] * y.shape()[1];
+    const extent h = x.shape()[2], w = x.shape()[3], rows = y.shape()[2], cols = y.shape()[3],
+                 planes = y.shape()[0] * y.shape()[1];
     const S* const px = x.data();
     S* const py = y.data();
     O* const pa = argmax.data();
@@ -110,7 +109,8 @@ struct max_pool_dx_op : op<max_pool_dx_op> {
   template <class Ex, class S, class O>
   static void host(const Ex& ex, view<S> dx, in<S> dy, view<O> argmax, const window& k) {
     using C = typename Ex::compute;
-    const extent h = dx.shape()[2], w = dx.shape()[3], rows = dy.shape()[2], cols = dy.shape()[3], planes = dx.shape()[0] * dx.shape()[1];
+    const extent h = dx.shape()[2], w = dx.shape()[3], rows = dy.shape()[2], cols = dy.shape()[3],
+                 planes = dx.shape()[0] * dx.shape()[1];
     const S* const pg = dy.data();
     S* const px = dx.data();
     const O* const pa = argmax.data();
@@ -146,7 +146,8 @@ struct avg_pool_op : op<avg_pool_op> {
   template <class Ex, class S>
   static void host(const Ex& ex, view<S> y, in<S> x, const window& k) {
     using C = typename Ex::compute;
-    const extent h = x.shape()[2], w = x.shape()[3], rows = y.shape()[2], cols = y.shape()[3], planes = y.shape()[0] * y.shape()[1];
+    const extent h = x.shape()[2], w = x.shape()[3], rows = y.shape()[2], cols = y.shape()[3],
+                 planes = y.shape()[0] * y.shape()[1];
     const S* const px = x.data();
     S* const py = y.data();
     tenon::detail::parallel(ex.threads(), planes, 8192 / (h * w + 1) + 1, [=](extent begin, extent end, int) noexcept {
@@ -173,7 +174,8 @@ struct avg_pool_dx_op : op<avg_pool_dx_op> {
   template <class Ex, class S>
   static void host(const Ex& ex, view<S> dx, in<S> dy, const window& k) {
     using C = typename Ex::compute;
-    const extent h = dx.shape()[2], w = dx.shape()[3], rows = dy.shape()[2], cols = dy.shape()[3], planes = dx.shape()[0] * dx.shape()[1];
+    const extent h = dx.shape()[2], w = dx.shape()[3], rows = dy.shape()[2], cols = dy.shape()[3],
+                 planes = dx.shape()[0] * dx.shape()[1];
     const S* const pg = dy.data();
     S* const px = dx.data();
     tenon::detail::parallel(ex.threads(), planes, 8192 / (h * w + 1) + 1, [=](extent begin, extent end, int) noexcept {

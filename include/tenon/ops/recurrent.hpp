@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step of an LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; torch.nn.LSTMCell). x is [b, in],
-// h and c are [b, n], wi is [4n, in], wh is [4n, n], bi and bh are [4n]; gates in the order i, f, g, o. Writes the first arguments
-// and scratch. The gradient of the gates is made where it is used, from what forward saved: no op needs memory of the batch's size.
+// One step of an LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; torch.nn.LSTMCell).
+// x is [b, in], h and c are [b, n], wi is [4n, in], wh is [4n, n], bi and bh are [4n]; gates in the order i, f, g, o. Writes the
+// first arguments and scratch. The gradient of the gates is made where it is used, from what forward saved: no op needs memory
+// of the batch's size.
 #pragma once
 #include "tenon/ops/gemm.hpp"
 namespace tenon::ops {
-/// What the backward ops read: the activated gates [b, 4n] and tanh(c') [b, n] of forward, its input c, and the gradients of h' and
-/// c', either of which may be empty.
+/// What the backward ops read: the activated gates [b, 4n] and tanh(c') [b, n] of forward, its input c, and the gradients of h'
+/// and c', either of which may be empty.
 template <class S, class A, class D = cpu>
 struct lstm_tape {
   view<const A, D> gates, tanh_c;
@@ -58,8 +59,8 @@ inline namespace TENON_KERNELS {
 /// i, f, o = σ(x·wiᵀ + bi + h·whᵀ + bh), g = tanh of the same; c' = f·c + i·g, h' = o·tanh(c'). gates and tanh_c may be empty.
 struct lstm_op : op<lstm_op> {
   template <class Ex, class S, class A>
-  static void host(const Ex& ex, view<S> h1, view<S> c1, view<A> gates, view<A> tanh_c, in<S> x, in<S> h, in<S> c, in<S> wi, in<S> wh,
-                   in<S> bi, in<S> bh) {
+  static void host(const Ex& ex, view<S> h1, view<S> c1, view<A> gates, view<A> tanh_c, in<S> x, in<S> h, in<S> c, in<S> wi,
+                   in<S> wh, in<S> bi, in<S> bh) {
     using Cs = typename Ex::compute;
     const extent n = wh.shape()[1], m = wi.shape()[1], batch = c.shape()[0];
     const S *const px = x.data(), *const ph = h.data(), *const pc = c.data();
@@ -69,7 +70,8 @@ struct lstm_op : op<lstm_op> {
     const auto finish = [=](extent b, extent j, const Cs& in0, const Cs& in1, const Cs& in2, const Cs& in3) noexcept {
       using tenon::detail::maths::exp, tenon::detail::maths::tanh;
       const auto sigma = [](const Cs& v) { return Cs(1) / (Cs(1) + exp(Cs(0) - v)); };
-      const Cs i = sigma(in0), f = sigma(in1), g = tanh(in2), o = sigma(in3), next = f * Cs(pc[b * n + j]) + i * g, t = tanh(next);
+      const Cs i = sigma(in0), f = sigma(in1), g = tanh(in2), o = sigma(in3), next = f * Cs(pc[b * n + j]) + i * g,
+               t = tanh(next);
       to_c[b * n + j] = S(next);
       to_h[b * n + j] = S(o * t);
       if (to_gates) {
@@ -84,20 +86,22 @@ struct lstm_op : op<lstm_op> {
     if constexpr (tenon::detail::all_float<Cs, S>) {
       using namespace tenon::detail;
       if (float* const work = float_scratch(ex, lstm_scratch(n))) {
-        parallel(ex.threads(), (batch + lstm_rows - 1) / lstm_rows, 1, [=, room = lstm_scratch(n)](extent begin, extent end, int worker) noexcept {
-          float* const pre = work + worker * room;
-          float* const rest = pre + 4 * lstm_rows * n;
-          for (extent b0 = begin * lstm_rows, last = smaller(batch, end * lstm_rows); b0 < last; b0 += lstm_rows) {
-            const extent rows = smaller(lstm_rows, last - b0);
-            gemm(rows, 4 * n, m, {px + b0 * m, m, 1}, {pwi, 1, m}, pre, 4 * n, {false, bias_kind::per_column, pbi}, rest);
-            gemm(rows, 4 * n, n, {ph + b0 * n, n, 1}, {pwh, 1, n}, pre, 4 * n, {true, bias_kind::per_column, pbh}, rest);
-            for (extent b = 0; b < rows; ++b)
-              for (extent j = 0; j < n; ++j) {
-                const float* const k = pre + b * 4 * n + j;
-                finish(b0 + b, j, k[0], k[n], k[2 * n], k[3 * n]);
-              }
-          }
-        });
+        parallel(ex.threads(), (batch + lstm_rows - 1) / lstm_rows, 1,
+                 [=, room = lstm_scratch(n)](extent begin, extent end, int worker) noexcept {
+                   float* const pre = work + worker * room;
+                   float* const rest = pre + 4 * lstm_rows * n;
+                   for (extent b0 = begin * lstm_rows, last = smaller(batch, end * lstm_rows); b0 < last; b0 += lstm_rows) {
+                     const extent rows = smaller(lstm_rows, last - b0);
+                     gemm(rows, 4 * n, m, {px + b0 * m, m, 1}, {pwi, 1, m}, pre, 4 * n, {false, bias_kind::per_column, pbi},
+                          rest);
+                     gemm(rows, 4 * n, n, {ph + b0 * n, n, 1}, {pwh, 1, n}, pre, 4 * n, {true, bias_kind::per_column, pbh}, rest);
+                     for (extent b = 0; b < rows; ++b)
+                       for (extent j = 0; j < n; ++j) {
+                         const float* const k = pre + b * 4 * n + j;
+                         finish(b0 + b, j, k[0], k[n], k[2 * n], k[3 * n]);
+                       }
+                   }
+                 });
         return;
       }
     }
@@ -141,14 +145,15 @@ struct lstm_dx_op : op<lstm_dx_op> {
     if constexpr (tenon::detail::all_float<C, S, A>) {
       using namespace tenon::detail;
       if (float* const work = float_scratch(ex, lstm_scratch(g.n))) {
-        parallel(ex.threads(), (batch + lstm_rows - 1) / lstm_rows, 1, [=, room = lstm_scratch(g.n)](extent begin, extent end, int worker) noexcept {
-          float* const mine = work + worker * room;
-          for (extent b0 = begin * lstm_rows, last = smaller(batch, end * lstm_rows); b0 < last; b0 += lstm_rows) {
-            const extent rows = smaller(lstm_rows, last - b0);
-            g.fill(mine, b0, b0 + rows);
-            gemm(rows, k, q, {mine, q, 1}, {pw, k, 1}, to + b0 * k, k, {}, mine + lstm_rows * q);
-          }
-        });
+        parallel(ex.threads(), (batch + lstm_rows - 1) / lstm_rows, 1,
+                 [=, room = lstm_scratch(g.n)](extent begin, extent end, int worker) noexcept {
+                   float* const mine = work + worker * room;
+                   for (extent b0 = begin * lstm_rows, last = smaller(batch, end * lstm_rows); b0 < last; b0 += lstm_rows) {
+                     const extent rows = smaller(lstm_rows, last - b0);
+                     g.fill(mine, b0, b0 + rows);
+                     gemm(rows, k, q, {mine, q, 1}, {pw, k, 1}, to + b0 * k, k, {}, mine + lstm_rows * q);
+                   }
+                 });
         return;
       }
     }
@@ -179,7 +184,8 @@ struct lstm_dw_op : op<lstm_dw_op> {
         for (extent b0 = 0; b0 < batch; b0 += lstm_rows) {
           const extent rows = smaller(lstm_rows, batch - b0);
           g.fill(work, b0, b0 + rows);
-          parallel_gemm(ex.threads(), q, k, rows, {work, 1, q}, {px + b0 * k, k, 1}, to, k, {.accumulate = true}, work + lstm_rows * q);
+          parallel_gemm(ex.threads(), q, k, rows, {work, 1, q}, {px + b0 * k, k, 1}, to, k, {.accumulate = true},
+                        work + lstm_rows * q);
         }
         return;
       }

@@ -45,7 +45,8 @@ struct channel_sum_op : op<channel_sum_op> {
       for (extent c = begin; c < end; ++c) {
         C sum(0);
         for (extent o = 0; o < a.outer; ++o)
-          sum += tenon::detail::sum_run<C>(a.inner, [](const auto& v) noexcept { return v; }, from + (o * a.length + c) * a.inner);
+          sum +=
+              tenon::detail::sum_run<C>(a.inner, [](const auto& v) noexcept { return v; }, from + (o * a.length + c) * a.inner);
         to[c] += A(sum);
       }
     });

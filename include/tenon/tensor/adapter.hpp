@@ -60,12 +60,9 @@ concept adaptable = requires(T& t) {
 /// Whether `T`, as written in a parameter `T&&`, outlives the call: lvalues do, and temporaries that only view.
 template <class T>
 inline constexpr bool outlives_call = [] {
-  if constexpr (std::is_lvalue_reference_v<T>)
-    return true;
-  else if constexpr (requires { adapter<std::remove_cvref_t<T>>::borrows; })
-    return adapter<std::remove_cvref_t<T>>::borrows;
-  else
-    return false;
+  if constexpr (std::is_lvalue_reference_v<T>) return true;
+  else if constexpr (requires { adapter<std::remove_cvref_t<T>>::borrows; }) return adapter<std::remove_cvref_t<T>>::borrows;
+  else return false;
 }();
 
 namespace detail {
@@ -82,10 +79,14 @@ template <class T>
 consteval bool expect_adaptable() {
   using U = std::remove_cvref_t<T>;
   using lvalue = std::remove_reference_t<T>&;
-  static_assert(requires(lvalue u) { adapter<U>::data(u); },
-                "[adapter.data] add: template <> struct tenon::adapter<your_type> { static auto* data(const your_type& t) { return …; } };");
-  static_assert(requires(lvalue u) { { adapter<U>::shape(u) } -> std::convertible_to<shape>; },
-                "[adapter.shape] add to tenon::adapter<your_type>: static tenon::shape shape(const your_type& t) { return {…}; }");
+  static_assert(
+      requires(lvalue u) { adapter<U>::data(u); },
+      "[adapter.data] add: template <> struct tenon::adapter<your_type> { static auto* data(const your_type& t) { return …; } "
+      "};");
+  static_assert(
+      requires(lvalue u) {
+        { adapter<U>::shape(u) } -> std::convertible_to<shape>;
+      }, "[adapter.shape] add to tenon::adapter<your_type>: static tenon::shape shape(const your_type& t) { return {…}; }");
   return true;
 }
 
@@ -94,27 +95,21 @@ template <class T>
 using adapted_element = std::remove_pointer_t<decltype(adapter<std::remove_cvref_t<T>>::data(std::declval<T&>()))>;
 template <class T>
 constexpr auto adapted_device_type_of() {
-  if constexpr (requires { typename adapter<T>::device_type; })
-    return std::type_identity<typename adapter<T>::device_type>{};
-  else
-    return std::type_identity<cpu>{};
+  if constexpr (requires { typename adapter<T>::device_type; }) return std::type_identity<typename adapter<T>::device_type>{};
+  else return std::type_identity<cpu>{};
 }
 /// Where the type says that its memory is; an adapter may know more at run time (`device`).
 template <class T>
 using adapted_device_type = typename decltype(adapted_device_type_of<std::remove_cvref_t<T>>())::type;
 template <class T>
 constexpr strides adapted_strides(const T& t, const shape& s) {
-  if constexpr (requires { adapter<T>::strides(t); })
-    return adapter<T>::strides(t);
-  else
-    return dense_strides(s);
+  if constexpr (requires { adapter<T>::strides(t); }) return adapter<T>::strides(t);
+  else return dense_strides(s);
 }
 template <class T>
 constexpr device adapted_device(const T& t) {
-  if constexpr (requires { adapter<T>::device(t); })
-    return adapter<T>::device(t);
-  else
-    return {device_traits<adapted_device_type<T>>::type, 0};
+  if constexpr (requires { adapter<T>::device(t); }) return adapter<T>::device(t);
+  else return {device_traits<adapted_device_type<T>>::type, 0};
 }
 }  // namespace detail
 }  // namespace tenon

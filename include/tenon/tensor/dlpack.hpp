@@ -47,11 +47,14 @@ struct managed_tensor_versioned {
 inline constexpr std::uint64_t flag_read_only = 1, flag_is_copied = 2, flag_subbyte_padded = 4;
 inline constexpr pack_version spoken{1, 3};  // the version whose rules our exports keep
 
-static_assert(sizeof(void*) != 8 || (sizeof(tensor) == 48 && sizeof(managed_tensor) == 64 && sizeof(managed_tensor_versioned) == 80));
-static_assert(sizeof(void*) != 8 || (offsetof(tensor, device) == 8 && offsetof(tensor, ndim) == 16 && offsetof(tensor, dtype) == 20 &&
-                                     offsetof(tensor, shape) == 24 && offsetof(tensor, strides) == 32 && offsetof(tensor, byte_offset) == 40));
-static_assert(sizeof(void*) != 8 || (offsetof(managed_tensor_versioned, manager_ctx) == 8 && offsetof(managed_tensor_versioned, deleter) == 16 &&
-                                     offsetof(managed_tensor_versioned, flags) == 24 && offsetof(managed_tensor_versioned, dl_tensor) == 32));
+static_assert(sizeof(void*) != 8 ||
+              (sizeof(tensor) == 48 && sizeof(managed_tensor) == 64 && sizeof(managed_tensor_versioned) == 80));
+static_assert(sizeof(void*) != 8 ||
+              (offsetof(tensor, device) == 8 && offsetof(tensor, ndim) == 16 && offsetof(tensor, dtype) == 20 &&
+               offsetof(tensor, shape) == 24 && offsetof(tensor, strides) == 32 && offsetof(tensor, byte_offset) == 40));
+static_assert(sizeof(void*) != 8 ||
+              (offsetof(managed_tensor_versioned, manager_ctx) == 8 && offsetof(managed_tensor_versioned, deleter) == 16 &&
+               offsetof(managed_tensor_versioned, flags) == 24 && offsetof(managed_tensor_versioned, dl_tensor) == 32));
 }  // namespace dl
 }  // namespace v1
 

@@ -19,11 +19,15 @@ struct export_block {
 template <managed_struct M>
 [[nodiscard]] errc export_array(const array_ref& a, const storage& owner, handle<M>& to, failure& why) noexcept {
   if (!versioned_struct<M> && a.read_only)
-    return fail(why, errc::read_only, "to_dlpack", {.argument = "a legacy struct, which cannot say read-only", .remedy = "Export it versioned, or export tenon::copy(t)."});
+    return fail(
+        why, errc::read_only, "to_dlpack",
+        {.argument = "a legacy struct, which cannot say read-only", .remedy = "Export it versioned, or export tenon::copy(t)."});
   if (!a.data && a.shape.numel() != 0)
     return fail(why, errc::null_data, "to_dlpack", {.argument = "this tensor", .remedy = "It was never filled, or moved from."});
   auto* b = new (std::nothrow) export_block<M>;
-  if (!b) return fail(why, errc::no_memory, "to_dlpack", {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(sizeof(export_block<M>))});
+  if (!b)
+    return fail(why, errc::no_memory, "to_dlpack",
+                {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(sizeof(export_block<M>))});
   b->owner = owner;
   const int rank = a.shape.rank();
   for (int i = 0; i < rank; ++i) {
@@ -70,7 +74,8 @@ template <managed_struct M = dl::managed_tensor_versioned, class T, class Device
   return h;
 }
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
-handle<M> to_dlpack(const strided_view<T, Device>&) = delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
+handle<M> to_dlpack(const strided_view<T, Device>&) =
+    delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
 handle<M> to_dlpack(const view<T, Device>&) = delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
 #endif

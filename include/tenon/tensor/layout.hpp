@@ -17,7 +17,8 @@ struct layout_source {
 };
 
 /// First and last byte that the strides reach, relative to the first element. False on overflow. No extent may be 0.
-[[nodiscard]] inline bool byte_span(const shape& s, const strides& st, std::int64_t width, std::int64_t& low, std::int64_t& high) noexcept {
+[[nodiscard]] inline bool byte_span(const shape& s, const strides& st, std::int64_t width, std::int64_t& low,
+                                    std::int64_t& high) noexcept {
   low = 0;
   high = 0;
   for (int i = 0; i < s.rank(); ++i) {
@@ -35,7 +36,9 @@ struct layout_source {
   bool empty = false;
   for (int i = 0; i < rank; ++i) {
     const std::int64_t e = t.shape[i];
-    if (e < 0) return fail(why, errc::negative_extent, op, {.argument = "shape", .axis = i, .got = e, .expected = 0, .relation = "at least "});
+    if (e < 0)
+      return fail(why, errc::negative_extent, op,
+                  {.argument = "shape", .axis = i, .got = e, .expected = 0, .relation = "at least "});
     a.shape.d[i] = e;
     empty |= e == 0;
   }
@@ -47,25 +50,35 @@ struct layout_source {
   for (int i = 0; i < rank; ++i)
     if (__builtin_mul_overflow(bytes, a.shape.d[i], &bytes))
       return fail(why, errc::overflow, op,
-                  {.argument = "bytes of the shape", .axis = i, .got = a.shape.d[i], .expected = INT64_MAX, .relation = "together at most "});
+                  {.argument = "bytes of the shape",
+                   .axis = i,
+                   .got = a.shape.d[i],
+                   .expected = INT64_MAX,
+                   .relation = "together at most "});
   if (t.strides)
     for (int i = 0; i < rank; ++i)
       if (a.shape.d[i] != 1) a.strides.d[i] = t.strides[i];  // axes of one element may carry anything
   if (!t.data) return fail(why, errc::null_data, op, {.argument = "data"});
   if (t.byte_offset > static_cast<std::uint64_t>(INT64_MAX))
     return fail(why, errc::overflow, op,
-                {.argument = "byte_offset", .got = static_cast<std::int64_t>(t.byte_offset), .expected = INT64_MAX, .relation = "at most "});
+                {.argument = "byte_offset",
+                 .got = static_cast<std::int64_t>(t.byte_offset),
+                 .expected = INT64_MAX,
+                 .relation = "at most "});
   const auto offset = static_cast<std::int64_t>(t.byte_offset);
   const auto base = reinterpret_cast<std::uintptr_t>(t.data);
   std::int64_t low = 0, high = 0;
   std::uintptr_t first = 0, last = 0;
   if (!byte_span(a.shape, a.strides, width, low, high) || __builtin_add_overflow(low, offset, &low) ||
-      __builtin_add_overflow(high, offset, &high) || __builtin_add_overflow(base, low, &first) || __builtin_add_overflow(base, high, &last))
+      __builtin_add_overflow(high, offset, &high) || __builtin_add_overflow(base, low, &first) ||
+      __builtin_add_overflow(base, high, &last))
     return fail(why, errc::overflow, op, {.argument = "addresses reached by the strides"});
   const std::uintptr_t start = base + static_cast<std::uintptr_t>(offset);
   if (const auto off = start % static_cast<std::uintptr_t>(t.alignment))
     return fail(why, errc::alignment, op,
-                {.argument = "address of the first element, modulo its alignment", .got = static_cast<std::int64_t>(off), .expected = 0,
+                {.argument = "address of the first element, modulo its alignment",
+                 .got = static_cast<std::int64_t>(off),
+                 .expected = 0,
                  .remedy = "Import it with {.copies = tenon::copy_policy::always}."});
   a.data = static_cast<std::byte*>(t.data) + offset;
   return errc::ok;
@@ -83,7 +96,8 @@ template <class X>
   a.dtype = dtype_of<std::remove_const_t<T>>::value;
   a.device = adapted_device<std::remove_const_t<X>>(x);
   a.read_only = std::is_const_v<T>;
-  layout_source from{.data = const_cast<std::remove_const_t<T>*>(A::data(x)), .shape = s.d, .strides = st.d, .alignment = alignof(T)};
+  layout_source from{
+      .data = const_cast<std::remove_const_t<T>*>(A::data(x)), .shape = s.d, .strides = st.d, .alignment = alignof(T)};
   if (const errc c = check_layout(op, from, s.rank(), a, why); c != errc::ok) return c;
   to = a;
   return errc::ok;

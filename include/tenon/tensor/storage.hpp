@@ -26,8 +26,7 @@ struct memory_source {
       r->deallocate(p, std::size_t{}, std::size_t{});
     }
   constexpr memory_source(R* r)
-      : self(r),
-        allocate([](void* s, std::size_t n, std::size_t a) { return static_cast<R*>(s)->allocate(n, a); }),
+      : self(r), allocate([](void* s, std::size_t n, std::size_t a) { return static_cast<R*>(s)->allocate(n, a); }),
         deallocate([](void* s, void* p, std::size_t n, std::size_t a) { static_cast<R*>(s)->deallocate(p, n, a); }) {}
 };
 
@@ -52,10 +51,8 @@ class storage {
   static void destroy_own(block* b) noexcept {
     const memory_source from = b->from;
     const std::size_t all = b->bytes + alignment;
-    if (from.deallocate)
-      from.deallocate(from.self, b, all, alignment);
-    else
-      ::operator delete(static_cast<void*>(b), std::align_val_t{alignment});
+    if (from.deallocate) from.deallocate(from.self, b, all, alignment);
+    else ::operator delete(static_cast<void*>(b), std::align_val_t{alignment});
   }
 
  public:
@@ -76,7 +73,8 @@ class storage {
   [[nodiscard]] static errc try_allocate(std::size_t bytes, storage& to, failure& why, memory_source from = {}) noexcept {
     const auto asked = static_cast<std::int64_t>(bytes);
     if (bytes > static_cast<std::size_t>(INT64_MAX) - alignment)
-      return detail::fail(why, errc::overflow, "allocate", {.argument = "bytes", .got = asked, .expected = INT64_MAX, .relation = "at most "});
+      return detail::fail(why, errc::overflow, "allocate",
+                          {.argument = "bytes", .got = asked, .expected = INT64_MAX, .relation = "at most "});
     void* p = nullptr;
 #if TENON_EXCEPTIONS
     try {
@@ -104,7 +102,9 @@ class storage {
     static_assert(!std::is_lvalue_reference_v<Owner>, "[storage] ownership moves: pass std::move(owner)");
     using held = adopted<std::remove_cvref_t<Owner>>;
     void* p = ::operator new(sizeof(held), std::align_val_t{alignof(held)}, std::nothrow);
-    if (!p) return detail::fail(why, errc::no_memory, "adopt", {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(sizeof(held))});
+    if (!p)
+      return detail::fail(why, errc::no_memory, "adopt",
+                          {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(sizeof(held))});
     held* b = nullptr;
 #if TENON_EXCEPTIONS
     if constexpr (!std::is_nothrow_constructible_v<held, Owner&&>) {
@@ -146,13 +146,15 @@ class storage {
 
 /// How many bytes this process copied where a user might not expect it.
 struct traffic {
-  std::uint64_t copied = 0;       // at the doors: imports under copy_policy::always, clones, moves between devices
-  std::uint64_t packed = 0;       // inside: strided or narrower inputs made dense
+  std::uint64_t copied = 0;  // at the doors: imports under copy_policy::always, clones, moves between devices
+  std::uint64_t packed = 0;  // inside: strided or narrower inputs made dense
   std::uint64_t fresh_slots = 0;  // outputs that could not reuse a slot, because somebody still held it
 };
 namespace detail {
 inline traffic traffic_counters;
-inline void count(std::uint64_t traffic::* which, std::uint64_t n) noexcept { __atomic_fetch_add(&(traffic_counters.*which), n, __ATOMIC_RELAXED); }
+inline void count(std::uint64_t traffic::* which, std::uint64_t n) noexcept {
+  __atomic_fetch_add(&(traffic_counters.*which), n, __ATOMIC_RELAXED);
+}
 }  // namespace detail
 /// The counters so far; subtract two readings.
 inline traffic bytes_moved() noexcept {

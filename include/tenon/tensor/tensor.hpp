@@ -40,8 +40,9 @@ class tensor {
   using element_type = T;
   using device_type = Device;
   tensor() = default;
-  tensor(storage owner, const strided_view<T, Device>& v, bool read_only = std::is_const_v<T>, std::uint64_t stamp = 0) noexcept
-      : owner_(std::move(owner)), view_(v), n_(v.numel()), dense_(v.dense()), read_only_(read_only || std::is_const_v<T>), stamp_(stamp) {}
+  [[gnu::noinline]] tensor(storage owner, const strided_view<T, Device>& v, bool read_only = std::is_const_v<T>, std::uint64_t stamp = 0) noexcept
+      : owner_(std::move(owner)), view_(v), n_(v.numel()), dense_(v.dense()), read_only_(read_only || std::is_const_v<T>),
+        stamp_(stamp) {}
   template <class U>
     requires std::same_as<const U, T>
   tensor(const tensor<U, Device>& o) noexcept : tensor(o.owner(), o.strided(), o.read_only(), o.stamp()) {}
@@ -51,7 +52,8 @@ class tensor {
   {
     for (int i = 0; i < s.rank(); ++i)
       if (s[i] < 0)
-        return detail::fail(why, errc::negative_extent, "tensor", {.argument = "shape", .axis = i, .got = s[i], .expected = 0, .relation = "at least "});
+        return detail::fail(why, errc::negative_extent, "tensor",
+                            {.argument = "shape", .axis = i, .got = s[i], .expected = 0, .relation = "at least "});
     const extent bytes = detail::saturating_mul(s.numel(), static_cast<extent>(sizeof(T)));
     storage m;
     if (const errc c = storage::try_allocate(static_cast<std::size_t>(bytes), m, why, from); c != errc::ok) return c;
@@ -71,7 +73,9 @@ class tensor {
   /// The dense view. Errors: not_dense.
   tenon::view<T, Device> view() const {
     if (!dense_) [[unlikely]]
-      detail::raise(errc::not_dense, "tensor.view", {.argument = "this tensor", .remedy = "Take a dense copy with tenon::copy(t), or read it through t.strided()."});
+      detail::raise(
+          errc::not_dense, "tensor.view",
+          {.argument = "this tensor", .remedy = "Take a dense copy with tenon::copy(t), or read it through t.strided()."});
     return {view_.data(), view_.shape()};
   }
   operator tenon::view<T, Device>() const { return view(); }
@@ -114,7 +118,7 @@ class tensor {
   T& operator()(I... i) const noexcept {
     return view_(i...);
   }
-  array_ref describe() const noexcept {
+  [[gnu::noinline]] array_ref describe() const noexcept {
     array_ref r = detail::describe(view_.data(), view_.shape(), view_.strides(), {device_traits<Device>::type, 0});
     r.read_only = read_only_;
     return r;
@@ -131,7 +135,8 @@ class tensor<void, Device> {
  public:
   using element_type = void;
   tensor() = default;
-  tensor(storage owner, const array_ref& a, std::uint64_t stamp = 0) noexcept : owner_(std::move(owner)), array_(a), stamp_(stamp) {}
+  tensor(storage owner, const array_ref& a, std::uint64_t stamp = 0) noexcept
+      : owner_(std::move(owner)), array_(a), stamp_(stamp) {}
   template <class T>
     requires(!std::is_void_v<T>)
   tensor(const tensor<T, Device>& t) noexcept : tensor(t.owner(), t.describe(), t.stamp()) {}
@@ -155,12 +160,18 @@ class tensor<void, Device> {
   [[nodiscard]] errc try_as(tensor<T, Device>& to, failure& why) const noexcept {
     using bare = std::remove_const_t<T>;
     if (array_.dtype != dtype_of<bare>::value)
-      return detail::fail(why, errc::dtype, "tensor.as", {.argument = "this tensor", .got = array_.dtype.packed(), .expected = dtype_of<bare>::value.packed()});
+      return detail::fail(why, errc::dtype, "tensor.as",
+                          {.argument = "this tensor", .got = array_.dtype.packed(), .expected = dtype_of<bare>::value.packed()});
     if (const auto off = reinterpret_cast<std::uintptr_t>(array_.data) % alignof(T))
-      return detail::fail(why, errc::alignment, "tensor.as", {.argument = "address of the first element, modulo its alignment", .got = static_cast<std::int64_t>(off), .expected = 0, .remedy = "Take a copy with tenon::copy(t)."});
+      return detail::fail(why, errc::alignment, "tensor.as",
+                          {.argument = "address of the first element, modulo its alignment",
+                           .got = static_cast<std::int64_t>(off),
+                           .expected = 0,
+                           .remedy = "Take a copy with tenon::copy(t)."});
     if (!std::is_const_v<T> && array_.read_only)
       return detail::fail(why, errc::read_only, "tensor.as", {.argument = "this tensor", .remedy = "Ask for as<const T>()."});
-    to = tensor<T, Device>(owner_, strided_view<T, Device>(static_cast<T*>(array_.data), array_.shape, array_.strides), array_.read_only, stamp_);
+    to = tensor<T, Device>(owner_, strided_view<T, Device>(static_cast<T*>(array_.data), array_.shape, array_.strides),
+                           array_.read_only, stamp_);
     return errc::ok;
   }
 #if TENON_EXCEPTIONS
@@ -191,7 +202,8 @@ struct adapter<tensor<T, Device>> {
 /// A view made exportable: `keep_alive` (a shared_ptr, a handle, a container …) lives as long as anyone uses the tensor.
 /// Errors: no_memory.
 template <class T, class Device, class Owner>
-[[nodiscard]] errc try_borrow(const strided_view<T, Device>& v, Owner&& keep_alive, tensor<T, Device>& to, failure& why) noexcept {
+[[nodiscard]] errc try_borrow(const strided_view<T, Device>& v, Owner&& keep_alive, tensor<T, Device>& to,
+                              failure& why) noexcept {
   static_assert(!std::is_lvalue_reference_v<Owner>, "[borrow] ownership moves: pass std::move(keep_alive), or a copy");
   storage s;
   auto* data = const_cast<std::remove_const_t<T>*>(v.data());

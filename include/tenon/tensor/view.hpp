@@ -19,9 +19,10 @@ template <class C>
 concept viewable_container = contiguous_container<C> && !is_view<std::remove_const_t<C>>;
 template <class Device>
 consteval bool expect_host() {
-  static_assert(device_traits<Device>::host_accessible,
-                "[view.device] this memory is not the host's: write the layer with tenon::ops, or add an overload of its forward and "
-                "backward for this device: void forward(tenon::forward_pass<P, your_device>& pass) const");
+  static_assert(
+      device_traits<Device>::host_accessible,
+      "[view.device] this memory is not the host's: write the layer with tenon::ops, or add an overload of its forward and "
+      "backward for this device: void forward(tenon::forward_pass<P, your_device>& pass) const");
   return true;
 }
 }  // namespace detail
@@ -48,7 +49,8 @@ class view {
   view(C& c, const tenon::shape& s) : view(std::data(c), s) {
     for (int i = 0; i < s.rank(); ++i)
       if (s[i] < 0) [[unlikely]]
-        detail::raise(errc::negative_extent, "view", {.argument = "shape", .axis = i, .got = s[i], .expected = 0, .relation = "at least "});
+        detail::raise(errc::negative_extent, "view",
+                      {.argument = "shape", .axis = i, .got = s[i], .expected = 0, .relation = "at least "});
     if (const auto n = static_cast<extent>(std::size(c)); n != n_) [[unlikely]]
       detail::raise(errc::extent, "view", {.argument = "elements of the container", .got = n, .expected = n_});
   }
@@ -148,7 +150,7 @@ struct array_ref {
 };
 namespace detail {
 template <class T>
-constexpr array_ref describe(T* p, const shape& s, const strides& st, tenon::device d) {
+[[gnu::noinline]] constexpr array_ref describe(T* p, const shape& s, const strides& st, tenon::device d) {
   using bare = std::remove_const_t<T>;
   return {const_cast<bare*>(p), dtype_of<bare>::value, d, s, st, std::is_const_v<T>};
 }
@@ -177,16 +179,17 @@ template <class X>
 constexpr auto as_view(X&& x) {
   static_assert(expect_adaptable<X>());
   if constexpr (detail::describable<X>) {
-  static_assert(outlives_call<X>, "[view] this temporary owns its elements and dies at the end of the line: name it first");
-  using A = adapter<std::remove_cvref_t<X>>;
-  using Device = detail::adapted_device_type<X>;
+    static_assert(outlives_call<X>, "[view] this temporary owns its elements and dies at the end of the line: name it first");
+    using A = adapter<std::remove_cvref_t<X>>;
+    using Device = detail::adapted_device_type<X>;
 #if TENON_EXCEPTIONS
-  if constexpr (requires { A::device(x); })
-    if (const device d = A::device(x); d.type != device_traits<Device>::type) [[unlikely]]
-      detail::raise(errc::device, "view", {.argument = "x", .got = d.packed(), .expected = device{device_traits<Device>::type, 0}.packed()});
+    if constexpr (requires { A::device(x); })
+      if (const device d = A::device(x); d.type != device_traits<Device>::type) [[unlikely]]
+        detail::raise(errc::device, "view",
+                      {.argument = "x", .got = d.packed(), .expected = device{device_traits<Device>::type, 0}.packed()});
 #endif
-  const shape s = A::shape(x);
-  return strided_view<detail::adapted_element<X>, Device>(A::data(x), s, detail::adapted_strides<std::remove_cvref_t<X>>(x, s));
+    const shape s = A::shape(x);
+    return strided_view<detail::adapted_element<X>, Device>(A::data(x), s, detail::adapted_strides<std::remove_cvref_t<X>>(x, s));
   }
 }
 }  // namespace tenon
