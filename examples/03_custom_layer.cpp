@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A layer of one's own: a struct with infer, forward and backward. It is checked in one line and trained like any other.
 //
-//   [check_layer] swish: right, seed 1, forward and backward differ by 0.000315836 eps of the sum of terms
+//   [check_layer] swish: right, seed 1, forward and backward differ by 0.000314338 eps of the sum of terms
 //   step  0  loss 0.2676
 //   step 20  loss 0.0188
 //   step 40  loss 0.0023

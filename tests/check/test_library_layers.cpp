@@ -80,6 +80,19 @@ TEST_CASE("pooling") {
   }
 }
 
+TEST_CASE("windows that have kernels of their own, and images wider than a vector") {
+  const check_options few{.shapes = 3, .points = 1};
+  for (const shape& s : {shape{2, 2, 2}, shape{2, 9, 37}, shape{3, 6, 16}, shape{1, 4, 70}}) {
+    right(check_layer(nn::max_pool2d{.kernel = 2}, s, few));
+    exactly(check_layer(nn::avg_pool2d{.kernel = 2}, s, few));
+  }
+  right(check_layer(nn::max_pool2d{.kernel = 3, .stride = 2, .padding = 1}, {2, 7, 33}, few));
+  exactly(check_layer(nn::conv2d{.out = 6, .kernel = 5, .padding = 2}, {1, 14, 14}, few));
+  exactly(check_layer(nn::conv2d{.out = 17, .kernel = 3}, {5, 6, 9}, few));
+  exactly(check_layer(nn::conv2d{.out = 9, .kernel = 1}, {8, 5, 7}, few));
+  exactly(check_layer(nn::conv2d{.out = 8, .kernel = 3, .padding = 1, .groups = 8}, {8, 5, 7}, few));
+}
+
 TEST_CASE("activations and softmax") {
   for (const shape& s : {shape{1}, shape{17}, shape{3, 5}, shape{2, 3, 4}}) {
     right(check_layer(nn::relu{}, s));

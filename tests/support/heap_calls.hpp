@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -34,49 +35,48 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
-void* malloc(std::size_t n) {
+void* malloc(std::size_t n) noexcept {
   tests::note_heap_call();
   return __libc_malloc(n);
 }
-void* calloc(std::size_t n, std::size_t m) {
+void* calloc(std::size_t n, std::size_t m) noexcept {
   tests::note_heap_call();
   return __libc_calloc(n, m);
 }
-void* realloc(void* p, std::size_t n) {
+void* realloc(void* p, std::size_t n) noexcept {
   tests::note_heap_call();
   return __libc_realloc(p, n);
 }
-void* memalign(std::size_t a, std::size_t n) {
+void* memalign(std::size_t a, std::size_t n) noexcept {
   tests::note_heap_call();
   return __libc_memalign(a, n);
 }
-void* aligned_alloc(std::size_t a, std::size_t n) {
+void* aligned_alloc(std::size_t a, std::size_t n) noexcept {
   tests::note_heap_call();
   return __libc_memalign(a, n);
 }
-int posix_memalign(void** p, std::size_t a, std::size_t n) {
+int posix_memalign(void** p, std::size_t a, std::size_t n) noexcept {
   tests::note_heap_call();
   *p = __libc_memalign(a, n);
   return *p ? 0 : ENOMEM;
 }
-void* mmap(void* at, std::size_t n, int protection, int flags, int file, off_t offset) {
+void* mmap(void* at, std::size_t n, int protection, int flags, int file, off_t offset) noexcept {
   tests::note_heap_call();
   return reinterpret_cast<void*>(syscall(SYS_mmap, at, n, protection, flags, file, offset));
 }
 }
 #else
 // operator new and its kin, over what the sanitizer watches.
-#include <cstdlib>
 [[gnu::noinline]] void* operator new(std::size_t n) {
   tests::note_heap_call();
   if (void* p = std::malloc(n ? n : 1)) return p;
-  throw std::bad_alloc();
+  std::abort();
 }
 [[gnu::noinline]] void* operator new(std::size_t n, std::align_val_t a) {
   tests::note_heap_call();
   const auto align = static_cast<std::size_t>(a);
   if (void* p = std::aligned_alloc(align, (n + align) / align * align)) return p;
-  throw std::bad_alloc();
+  std::abort();
 }
 [[gnu::noinline]] void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept {
   tests::note_heap_call();

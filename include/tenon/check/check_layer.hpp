@@ -4,9 +4,10 @@
 // Owns all memory it uses.
 //
 // The bodies must be generic in their scalar, as the library's are: `float s = x[i];` does not compile here ("cannot convert
-// tenon::basic_dual<…> to float", on the layer's own line); write `auto s = x[i]`, or name the type: `typename
+// const tenon::basic_dual<…> to float", on the layer's own line); write `auto s = x[i]`, or name the type: `typename
 // std::remove_reference_t<decltype(pass)>::scalar s`. Constants may be float or double. Functions are found by
-// `using std::exp; exp(x[i])`, never by `std::exp(x[i])`.
+// `using std::exp; exp(x[i])`, never by `std::exp(x[i])`. Every gradient is once not wanted: a body that writes dx without asking
+// `if (auto dx = pass.dx())` writes through a null pointer here, as it would in a network.
 #pragma once
 #include <string>
 #include <vector>

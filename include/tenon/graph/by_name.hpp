@@ -46,7 +46,11 @@ struct named_layer {
 
 [[gnu::cold]] inline extent whole(const char* layer, const attribute& a, double v) {
   if (v != static_cast<double>(static_cast<extent>(v)) || v > 9007199254740992.0 || v < -9007199254740992.0)
-    raise(errc::value, layer, {.argument = concat(a.name, " = ", std::to_string(v)), .got = static_cast<extent>(v), .expected = static_cast<extent>(v), .remedy = "Sizes are whole numbers."});
+    raise(errc::value, layer,
+          {.argument = concat(a.name, " = ", std::to_string(v)),
+           .got = static_cast<extent>(v),
+           .expected = static_cast<extent>(v),
+           .remedy = "Sizes are whole numbers."});
   return static_cast<extent>(v);
 }
 [[gnu::cold]] inline void expect_values(const char* layer, const attribute& a, int most) {
@@ -62,17 +66,16 @@ inline void assign(const char* layer, size2& field, const attribute& a) {
 }
 inline void assign(const char* layer, bool& field, const attribute& a) {
   expect_values(layer, a, 1);
-  if (a.first != 0 && a.first != 1) raise(errc::value, layer, {.argument = a.name, .got = static_cast<extent>(a.first), .expected = 1, .relation = "0 or "});
+  if (a.first != 0 && a.first != 1)
+    raise(errc::value, layer, {.argument = a.name, .got = static_cast<extent>(a.first), .expected = 1, .relation = "0 or "});
   field = a.first != 0;
 }
 template <class F>
   requires std::is_arithmetic_v<F>
 void assign(const char* layer, F& field, const attribute& a) {
   expect_values(layer, a, 1);
-  if constexpr (std::is_integral_v<F>)
-    field = static_cast<F>(whole(layer, a, a.first));
-  else
-    field = static_cast<F>(a.first);
+  if constexpr (std::is_integral_v<F>) field = static_cast<F>(whole(layer, a, a.first));
+  else field = static_cast<F>(a.first);
 }
 
 template <class L>
@@ -104,9 +107,9 @@ struct layer_names {
   static constexpr const named_layer* all[] = {&named_layer_of<L>...};
 };
 /// Every layer that comes with the library.
-using standard_layers = layer_names<layers::linear, layers::conv2d, layers::relu, layers::tanh, layers::sigmoid, layers::max_pool2d, layers::avg_pool2d,
-                                    layers::softmax, layers::batch_norm, layers::dropout, layers::flatten, layers::embedding, layers::add, layers::split,
-                                    layers::lstm_cell>;
+using standard_layers = layer_names<layers::linear, layers::conv2d, layers::relu, layers::tanh, layers::sigmoid,
+                                    layers::max_pool2d, layers::avg_pool2d, layers::softmax, layers::batch_norm, layers::dropout,
+                                    layers::flatten, layers::embedding, layers::add, layers::split, layers::lstm_cell>;
 }  // namespace detail
 
 /// Layers in order, chosen at run time. Copyable; binding it copies what is needed.
@@ -118,9 +121,15 @@ class layer_list {
   };
   std::vector<item> items_;
 
-  detail::value_list lower_item(const item& i, detail::plan& b, const detail::value_list& x) const { return i.type->to_plan(i.bytes.data(), b, x); }
-  detail::value_list lower_item(const item& i, detail::host_binder<float>& b, const detail::value_list& x) const { return i.type->to_float(i.bytes.data(), b, x); }
-  detail::value_list lower_item(const item& i, detail::host_binder<double>& b, const detail::value_list& x) const { return i.type->to_double(i.bytes.data(), b, x); }
+  detail::value_list lower_item(const item& i, detail::plan& b, const detail::value_list& x) const {
+    return i.type->to_plan(i.bytes.data(), b, x);
+  }
+  detail::value_list lower_item(const item& i, detail::host_binder<float>& b, const detail::value_list& x) const {
+    return i.type->to_float(i.bytes.data(), b, x);
+  }
+  detail::value_list lower_item(const item& i, detail::host_binder<double>& b, const detail::value_list& x) const {
+    return i.type->to_double(i.bytes.data(), b, x);
+  }
   detail::value_list lower_item(const item& i, detail::host_binder<precision<bfloat16>>& b, const detail::value_list& x) const {
     return i.type->to_bfloat16(i.bytes.data(), b, x);
   }
@@ -141,11 +150,14 @@ class layer_list {
       std::vector<std::byte> bytes(type->size);
       type->make(bytes.data());
       for (const attribute& a : fields)
-        if (!type->set(bytes.data(), a)) detail::raise(errc::name, "layer_list.add", {.argument = detail::concat(name, ".", a.name), .remedy = "The layer has no such field."});
+        if (!type->set(bytes.data(), a))
+          detail::raise(errc::name, "layer_list.add",
+                        {.argument = detail::concat(name, ".", a.name), .remedy = "The layer has no such field."});
       items_.push_back({type, std::string(path), std::move(bytes)});
       return *this;
     }
-    detail::raise(errc::name, "layer_list.add", {.argument = name, .remedy = "No layer has this name; add one of your own as a value: add(my_layer{})."});
+    detail::raise(errc::name, "layer_list.add",
+                  {.argument = name, .remedy = "No layer has this name; add one of your own as a value: add(my_layer{})."});
   }
   /// A layer of one's own.
   template <class L>

@@ -111,10 +111,8 @@ struct named {
   parts layers;
   constexpr named(label name, Ls... ls) : path(name), layers{{ls}...} { (static_cast<void>(expect_layer<Ls>()), ...); }
   constexpr auto lower(auto& b, const auto& x) const {
-    if constexpr (sizeof...(Ls) == 1)
-      return tenon::detail::lower(b, tenon::detail::get<0>(layers), x);
-    else
-      return tenon::detail::lower_in_order<Ls...>(b, layers, x);
+    if constexpr (sizeof...(Ls) == 1) return tenon::detail::lower(b, tenon::detail::get<0>(layers), x);
+    else return tenon::detail::lower_in_order<Ls...>(b, layers, x);
   }
 };
 template <std::size_t N, class... Ls>

@@ -98,17 +98,20 @@ class fixed {
   using A = typename policy::accumulate;
   static constexpr bool trains = !std::is_void_v<Rule>;
   static constexpr auto checked_ = detail::checked<Net>();
-  [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position, checked_.bad.code, checked_.bad.axis,
-                                      checked_.bad.got, checked_.bad.expected> accepted_;
+  [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position,
+                                      checked_.bad.code, checked_.bad.axis, checked_.bad.got, checked_.bad.expected> accepted_;
   static constexpr detail::scalar_widths widths_ = detail::arrays_of<policy, cpu>.width;
   static constexpr detail::plan_counts n_ = detail::count_plan<Net>(widths_);
   static constexpr auto plan_ = detail::freeze_plan<Net, n_>(widths_);
   static_assert(plan_.in.n == 1 && plan_.out.n == 1, "[fixed] one input and one output");
-  static_assert(detail::node_type_count<decltype(Net)> == n_.nodes, "[fixed] an output that is the input itself is not supported");
-  static constexpr shape x_shape_ = detail::with_batch(plan_.at(0).s, Batch), y_shape_ = detail::with_batch(plan_.at(plan_.out[0]).s, Batch);
+  static_assert(detail::node_type_count<decltype(Net)> == n_.nodes,
+                "[fixed] an output that is the input itself is not supported");
+  static constexpr shape x_shape_ = detail::with_batch(plan_.at(0).s, Batch),
+                         y_shape_ = detail::with_batch(plan_.at(plan_.out[0]).s, Batch);
   static constexpr std::size_t total_ = [] {
     std::size_t t = 0;
-    for (int i = 0; i < n_.parameters; ++i) t += detail::bytes_of(plan_.parameters[i].shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+    for (int i = 0; i < n_.parameters; ++i)
+      t += detail::bytes_of(plan_.parameters[i].shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
     return t;
   }();
   static constexpr std::size_t state_total_ = [] {
@@ -117,10 +120,8 @@ class fixed {
     return t;
   }();
   static constexpr std::size_t slots_ = [] {
-    if constexpr (trains)
-      return static_cast<std::size_t>(Rule::slots);
-    else
-      return std::size_t{0};
+    if constexpr (trains) return static_cast<std::size_t>(Rule::slots);
+    else return std::size_t{0};
   }();
   template <std::size_t N>
   struct alignas(alignment) room {
@@ -134,13 +135,16 @@ class fixed {
   room<total_ * slots_> rule_{};
   room<trains ? plan_.saved.at(Batch) : 0> saved_{};
   room<larger(plan_.inference.at(Batch), trains ? plan_.scratch.at(Batch) : 0) + plan_.work_per_thread> scratch_{};
+  // an inference between forward and backward may not write over the y that backward reads
+  static constexpr bool keeps_y_ = trains && plan_.at(plan_.at(plan_.out[0]).root).kept;
   room<detail::bytes_of(y_shape_, sizeof(S))> y_{};
+  room<keeps_y_ ? detail::bytes_of(y_shape_, sizeof(S)) : 0> kept_y_{};
   void* p_[static_cast<unsigned>(n_.parameters) + 1]{};
   void* dp_[static_cast<unsigned>(n_.parameters) + 1]{};
   void* state_[static_cast<unsigned>(n_.states) + 1]{};
   const S* x_ = nullptr;
   std::uint64_t seed_, forwards_ = 0, steps_ = 0;
-  bool fresh_ = true;
+  bool fresh_ = true, updated_ = false;
   static constexpr cpu device_{};
 
   template <int I>
@@ -155,10 +159,10 @@ class fixed {
     c.key = {seed_, forwards_, 0};
     return c;
   }
-  buffers memory(const S* x) {
+  buffers memory(const S* x, bool training) {
     buffers b;
     b.x[0] = x;
-    b.y[0] = y_.b;
+    b.y[0] = keeps_y_ && training ? kept_y_.b : y_.b;
     b.saved = saved_.b;
     b.scratch = scratch_.b;
     return b;
@@ -167,21 +171,25 @@ class fixed {
   void run(const buffers& b, const call_info& c, std::integer_sequence<int, I...>) {
     const auto w = walk();
     w.cast_parameters(n_.parameters, table(), b, c);
-    (w.forward(plan_.nodes[I], I, table(), b, c, [](const frame& one) {
-      forward_pass<P, cpu> pass{one};
-      layer_<I>.forward(pass);
-    }), ...);
+    (w.forward(plan_.nodes[I], I, table(), b, c,
+               [](const frame& one) {
+                 forward_pass<P, cpu> pass{one};
+                 layer_<I>.forward(pass);
+               }),
+     ...);
   }
   template <int... I>
   void run_back(const buffers& b, const call_info& c, std::integer_sequence<int, I...>) {
     const auto w = walk();
     const unsigned wanted = w.wanted(b);
     w.begin_backward(b, c, wanted);
-    (w.backward(plan_.nodes[n_.nodes - 1 - I], n_.nodes - 1 - I, table(), b, c, wanted, fresh_, [](const frame& one) {
-      constexpr int node = n_.nodes - 1 - I;
-      backward_pass<P, cpu, reads_of<std::remove_const_t<decltype(layer_<node>)>>> pass{one};
-      layer_<node>.backward(pass);
-    }), ...);
+    (w.backward(plan_.nodes[n_.nodes - 1 - I], n_.nodes - 1 - I, table(), b, c, wanted, fresh_,
+                [](const frame& one) {
+                  constexpr int node = n_.nodes - 1 - I;
+                  backward_pass<P, cpu, reads_of<std::remove_const_t<decltype(layer_<node>)>>> pass{one};
+                  layer_<node>.backward(pass);
+                }),
+     ...);
   }
   template <int I>
   void commit(const buffers& b, const call_info& c) {
@@ -207,14 +215,16 @@ class fixed {
       p_[i] = parameters_.b + at;
       if constexpr (trains) dp_[i] = gradients_.b + at;
       const detail::array_info& a = plan_.parameters[i];
-      for (extent k = 0; k < a.shape.numel(); ++k) static_cast<M*>(p_[i])[k] = static_cast<M>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
+      for (extent k = 0; k < a.shape.numel(); ++k)
+        static_cast<M*>(p_[i])[k] = static_cast<M>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
       at += detail::bytes_of(a.shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
     }
     at = 0;
     for (int i = 0; i < n_.states; ++i, ++key.layer) {
       state_[i] = states_.b + at;
       const detail::array_info& a = plan_.states[i];
-      for (extent k = 0; k < a.shape.numel(); ++k) static_cast<A*>(state_[i])[k] = static_cast<A>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
+      for (extent k = 0; k < a.shape.numel(); ++k)
+        static_cast<A*>(state_[i])[k] = static_cast<A>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
       at += detail::bytes_of(a.shape, sizeof(A));
     }
   }
@@ -232,7 +242,7 @@ class fixed {
   /// Inference. x has x_numel elements; y is valid until the next call.
   view<const S> operator()(view<const S> x) noexcept {
     if (x.numel() != x_numel || !x) return {};
-    run(memory(x.data()), call(false), all_nodes{});
+    run(memory(x.data(), false), call(false), all_nodes{});
     return {reinterpret_cast<const S*>(y_.b), y_shape_};
   }
   /// An array of the wrong length does not compile.
@@ -247,20 +257,22 @@ class fixed {
   {
     if (x.numel() != x_numel || !x) return {};
     x_ = x.data();
+    updated_ = false;
     ++forwards_;
-    const buffers b = memory(x_);
+    const buffers b = memory(x_, true);
     const call_info c = call(true);
     run(b, c, all_nodes{});
     [&]<int... I>(std::integer_sequence<int, I...>) { (commit<I>(b, c), ...); }(all_nodes{});
-    return {reinterpret_cast<const S*>(y_.b), y_shape_};
+    return {static_cast<const S*>(b.y[0]), y_shape_};
   }
-  /// Adds to the gradients, or stores after an update. dx, if given, is written. Errors: no_forward, extent.
+  /// Adds to the gradients, or stores after an update. dx, if given, is written. Errors: no_forward, stale (update since the forward), extent.
   errc backward(view<const S> dy, view<S> dx = {}) noexcept
     requires trains
   {
     if (!x_) return errc::no_forward;
+    if (updated_) return errc::stale;
     if (dy.numel() != y_numel || !dy || (dx && dx.numel() != x_numel)) return errc::extent;
-    buffers b = memory(x_);
+    buffers b = memory(x_, true);
     b.dy[0] = dy.data();
     b.dx[0] = dx.data();
     run_back(b, call(true), all_nodes{});
@@ -276,10 +288,11 @@ class fixed {
       const shape& s = plan_.parameters[i].shape;
       ops::rule_slots<M> slots;
       for (std::size_t k = 0; k < slots_; ++k) slots.p[k] = reinterpret_cast<M*>(rule_.b + total_ * k + at);
-      ops::update(device_, view<M>(static_cast<M*>(p_[i]), s), view<const A>(static_cast<const A*>(dp_[i]), s), slots, rule, step_info{steps_, 1, 1});
+      ops::update(device_, view<M>(static_cast<M*>(p_[i]), s), view<const A>(static_cast<const A*>(dp_[i]), s), slots, rule,
+                  step_info{steps_, 1, 1});
       at += detail::bytes_of(s, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
     }
-    fresh_ = true;
+    fresh_ = updated_ = true;
   }
 };
 }  // namespace tenon

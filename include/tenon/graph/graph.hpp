@@ -20,15 +20,21 @@ class graph : public detail::calls_of<graph, cpu, void, void, void> {
   static program_ref bind(const Net& from, dtype d) {
     if (d == float32) return program_ref(new program(from, std::type_identity<float>{}, std::type_identity<cpu>{}));
     if (d == float64) return program_ref(new program(from, std::type_identity<double>{}, std::type_identity<cpu>{}));
-    if (d == bfloat16_dtype) return program_ref(new program(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{}));
-    detail::raise(errc::dtype, "graph", {.argument = "dtype", .got = d.packed(), .expected = float32.packed(), .remedy = "A graph computes in float32, float64 or bfloat16."});
+    if (d == bfloat16_dtype)
+      return program_ref(new program(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{}));
+    detail::raise(errc::dtype, "graph",
+                  {.argument = "dtype",
+                   .got = d.packed(),
+                   .expected = float32.packed(),
+                   .remedy = "A graph computes in float32, float64 or bfloat16."});
   }
 
  public:
   /// Anything with `in` and `lower(builder, values)`: a network value or a layer_list. Errors: dtype, and what binding finds.
   template <class Net>
     requires requires(const Net& n) { n.in; }
-  explicit graph(const Net& from, const graph_options& o = {}) : base(bind(from, o.dtype), options<cpu>{o.seed, o.device, o.packing}) {}
+  explicit graph(const Net& from, const graph_options& o = {})
+      : base(bind(from, o.dtype), options<cpu>{o.seed, o.device, o.packing}) {}
   graph(graph&&) = default;
   graph& operator=(graph&&) = default;
 
@@ -36,10 +42,8 @@ class graph : public detail::calls_of<graph, cpu, void, void, void> {
   tenon::dtype dtype() const { return types().storage; }
   template <class Rule>
   void update(const Rule& rule) {
-    if (types().master == float64)
-      run_update<double, double>(rule);
-    else
-      run_update<float, float>(rule);
+    if (types().master == float64) run_update<double, double>(rule);
+    else run_update<float, float>(rule);
   }
 };
 }  // namespace tenon

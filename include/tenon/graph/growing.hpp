@@ -3,6 +3,7 @@
 // each file that plans.
 #pragma once
 #include <cstddef>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 namespace tenon::detail {
@@ -14,7 +15,8 @@ class growing {
 
  public:
   constexpr growing() = default;
-  constexpr growing(growing&& o) noexcept : v_(std::exchange(o.v_, nullptr)), n_(std::exchange(o.n_, 0)), room_(std::exchange(o.room_, 0)) {}
+  constexpr growing(growing&& o) noexcept
+      : v_(std::exchange(o.v_, nullptr)), n_(std::exchange(o.n_, 0)), room_(std::exchange(o.room_, 0)) {}
   growing(const growing&) = delete;
   growing& operator=(const growing&) = delete;
   constexpr ~growing() { delete[] v_; }
@@ -28,6 +30,8 @@ class growing {
     }
     v_[n_++] = e;
   }
+  /// Forgets all but the first n.
+  constexpr void shrink(int n) { n_ = n; }
   constexpr int size() const { return n_; }
   constexpr T& operator[](int i) { return v_[i]; }
   constexpr const T& operator[](int i) const { return v_[i]; }
@@ -35,6 +39,25 @@ class growing {
   constexpr T* end() { return v_ + n_; }
   constexpr const T* begin() const { return v_; }
   constexpr const T* end() const { return v_ + n_; }
+};
+
+/// Text that grows: std::string does so in the compiler only with newer libraries than clang may find (libstdc++ 12).
+class growing_text {
+  growing<char> v_;
+
+ public:
+  constexpr int size() const { return v_.size(); }
+  constexpr void shrink(int n) { v_.shrink(n); }
+  constexpr const char* data() const { return v_.begin(); }
+  constexpr growing_text& operator+=(char c) {
+    v_.add(c);
+    return *this;
+  }
+  constexpr growing_text& operator+=(std::string_view s) {
+    for (const char c : s) v_.add(c);
+    return *this;
+  }
+  constexpr operator std::string_view() const { return {v_.begin(), static_cast<std::size_t>(v_.size())}; }
 };
 
 /// n values made at once. Moves, does not copy.

@@ -19,11 +19,14 @@ struct input_arg {
     requires(!is_tensor<std::remove_cvref_t<X>> && !std::is_same_v<std::remove_cvref_t<X>, input_arg>)
   input_arg(X&& x) {
     static_assert(expect_adaptable<X>());
-    static_assert(outlives_call<X>, "[forward] this temporary owns its elements, and a training forward borrows x until its backward: name it first");
+    static_assert(
+        outlives_call<X>,
+        "[forward] this temporary owns its elements, and a training forward borrows x until its backward: name it first");
     if constexpr (adaptable<X> && outlives_call<X>) {
       using A = adapter<std::remove_cvref_t<X>>;
       const shape s = A::shape(x);
-      array = detail::describe(A::data(x), s, detail::adapted_strides(std::as_const(x), s), detail::adapted_device(std::as_const(x)));
+      array =
+          detail::describe(A::data(x), s, detail::adapted_strides(std::as_const(x), s), detail::adapted_device(std::as_const(x)));
     }
   }
 };
@@ -38,7 +41,7 @@ struct wanted_array {
   const tenon::shape& want;
   bool dense = true, writable = false;
 };
-/// Errors: dtype, device, rank, negative_extent, empty_batch, extent, null_data, not_dense, read_only.
+/// Errors: dtype, device, rank, negative_extent, empty_batch, extent, null_data, alignment, not_dense, read_only.
 [[gnu::cold, gnu::noinline]] inline errc check_array(const array_ref& a, const wanted_array& w, failure& why) noexcept {
   failure_text t{.argument = w.argument};
   if (a.dtype != w.dtype) {
@@ -66,6 +69,15 @@ struct wanted_array {
     return fail(why, got < 0 ? errc::negative_extent : got == 0 && k == 0 ? errc::empty_batch : errc::extent, w.operation, t);
   }
   if (!a.data && a.shape.numel() > 0) return fail(why, errc::null_data, w.operation, t);
+  if (const auto off =
+          static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(a.data) % static_cast<std::uintptr_t>(w.dtype.bytes()))) {
+    t.axis = -1;
+    t.got = off;
+    t.expected = 0;
+    t.relation = "";
+    t.remedy = "Its address is no multiple of the element's size: take a copy with tenon::copy(…).";
+    return fail(why, errc::alignment, w.operation, t);
+  }
   if (w.dense && !a.dense()) {
     t.remedy = "Take a dense copy with tenon::copy(…).";
     return fail(why, errc::not_dense, w.operation, t);

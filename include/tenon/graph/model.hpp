@@ -79,7 +79,9 @@ class calls_of : public session<D> {
     failure f;
     check(this->run_backward(dy.begin(), static_cast<int>(dy.size()), t, dx.begin(), static_cast<int>(dx.size()), f), f);
   }
-  void backward_all(std::initializer_list<input_arg> dy, std::initializer_list<input_arg> dx = {}) { backward_all(dy, this->last_, dx); }
+  void backward_all(std::initializer_list<input_arg> dy, std::initializer_list<input_arg> dx = {}) {
+    backward_all(dy, this->last_, dx);
+  }
 
   /// The twin of forward that throws nothing: the code, and the details in `why`.
   template <class X>
@@ -124,7 +126,8 @@ class calls_of : public session<D> {
     for (int i = 0; i < this->state_count(); ++i) {
       const array_info& a = this->planned().states[i];
       r[static_cast<std::size_t>(i)].name = this->planned().text(a.name);
-      r[static_cast<std::size_t>(i)].value = typed<A>(this->array_tensor(this->state_owner_, this->state(i), this->types().accumulate, a.shape));
+      r[static_cast<std::size_t>(i)].value =
+          typed<A>(this->array_tensor(this->state_owner_, this->state(i), this->types().accumulate, a.shape));
     }
     return r;
   }
@@ -154,13 +157,15 @@ class calls_of : public session<D> {
 
 /// `constexpr auto net = tenon::network({784}, …); tenon::model<net> m{{.seed = 1}};` Move-only; see clone() and share().
 template <auto Net, class D = cpu, class P = float>
-class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of<P>::storage, typename precision_of<P>::master, typename precision_of<P>::accumulate> {
+class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of<P>::storage, typename precision_of<P>::master,
+                                      typename precision_of<P>::accumulate> {
   using policy = precision_of<P>;
-  using base = detail::calls_of<model<Net, D, P>, D, typename policy::storage, typename policy::master, typename policy::accumulate>;
+  using base =
+      detail::calls_of<model<Net, D, P>, D, typename policy::storage, typename policy::master, typename policy::accumulate>;
   static_assert(executor<D>, "[model] the second argument is an executor: tenon::cpu, or a type like it (ops/executor.hpp)");
   static constexpr auto checked_ = detail::checked<Net>();
-  [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position, checked_.bad.code, checked_.bad.axis,
-                                      checked_.bad.got, checked_.bad.expected> accepted_;
+  [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position,
+                                      checked_.bad.code, checked_.bad.axis, checked_.bad.got, checked_.bad.expected> accepted_;
 
   static program_ref shared() {
     if constexpr (decltype(Net)::usable && checked_.bad_node < 0) {

@@ -51,17 +51,13 @@ using flow = list<typename std::remove_reference_t<B>::value, max_inputs>;
 /// The one way from an architecture to nodes: a combinator lowers itself, a layer becomes a node.
 template <class L>
 constexpr auto lower(auto& b, const L& l, const auto& in) {
-  if constexpr (combinator<L>)
-    return l.lower(b, in);
-  else
-    return b.add(l, in);
+  if constexpr (combinator<L>) return l.lower(b, in);
+  else return b.add(l, in);
 }
 template <class L>
 constexpr const char* name_of(const L& l) {
-  if constexpr (requires { l.path.text; })
-    return l.path.text;  // named and tied parts go by their name, others by their position
-  else
-    return nullptr;
+  if constexpr (requires { l.path.text; }) return l.path.text;  // named and tied parts go by their name, others by their position
+  else return nullptr;
 }
 template <class... Ls>
 constexpr auto lower_in_order(auto& b, const bundle<Ls...>& p, flow<decltype(b)> in) {
@@ -77,6 +73,8 @@ template <class... Ls>
 struct sequence {
   using parts = detail::bundle<Ls...>;
   static constexpr bool usable = (tenon::usable<Ls> && ...);
+  /// Every output comes from a layer of its own: no copy of an input, or of another output, is needed.
+  static constexpr bool plain = sizeof...(Ls) > 0 && (!combinator<Ls> && ...);
   parts layers;
   list<input, max_inputs> in;
   constexpr auto lower(auto& b, const auto& x) const { return detail::lower_in_order<Ls...>(b, layers, x); }

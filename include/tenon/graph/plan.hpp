@@ -28,7 +28,9 @@ constexpr std::size_t line(std::size_t b) { return (b + alignment - 1) / alignme
 struct scalar_widths {
   std::size_t storage = 4, compute = 4, accumulate = 4, master = 4;
   bool casts = false;  // master is not storage: forward works on a cast of each parameter
-  constexpr std::size_t of(kind k) const { return k == kind::scalar ? storage : k == kind::accumulator ? accumulate : sizeof(index); }
+  constexpr std::size_t of(kind k) const {
+    return k == kind::scalar ? storage : k == kind::accumulator ? accumulate : sizeof(index);
+  }
 };
 inline constexpr std::size_t size_limit = std::size_t{1} << 47;  // of anything, so that sums of a few fit
 
@@ -92,7 +94,7 @@ class plan {
   growing<node> nodes;
   growing<value_info> values;
   growing<array_info> parameters, states;
-  std::string texts;  // names of parameters and states, paths of nodes, each with a final zero
+  growing_text texts;  // names of parameters and states, paths of nodes, each with a final zero
   list<int, max_outputs> out;
   list<int, max_inputs> in;
   bytes saved, scratch, inference;  // scratch and inference: without the working memory of ops
@@ -101,21 +103,21 @@ class plan {
   extent index_limit[max_inputs]{};  // of each index input; 0: none
   extent batch_limit = 0;            // the largest batch whose sizes fit
   fault bad{};
-  std::string bad_where;
+  growing_text bad_where;
 
   [[gnu::cold]] constexpr explicit plan(scalar_widths w) : width(w) {}
 
   // -- a builder: what lower() needs --
   using value = int;
   constexpr void enter(int i, const char* name);
-  constexpr void leave() { path_.resize(depth_ > 0 ? static_cast<std::size_t>(marks_[--depth_]) : 0); }
+  constexpr void leave() { path_.shrink(depth_ > 0 ? marks_[--depth_] : 0); }
   template <class L>
   constexpr list<int, max_inputs> add(const L& l, const list<int, max_inputs>& x, const char* tie = nullptr) {
     return append(nullptr, nullptr, L::name, infer_checked(l, shapes_of(x)), x, tie);
   }
   constexpr inputs shapes_of(const list<int, max_inputs>& x) const;
-  constexpr list<int, max_inputs> append(const void* layer, const call_table* calls, const char* what, const spec& s, const list<int, max_inputs>& x,
-                                         const char* tie);
+  constexpr list<int, max_inputs> append(const void* layer, const call_table* calls, const char* what, const spec& s,
+                                         const list<int, max_inputs>& x, const char* tie);
   constexpr list<int, max_inputs> add_inputs(const list<input, max_inputs>& from);
   /// An input of the network, or a value already taken, needs an identity between it and an output.
   constexpr bool needs_copy(const list<int, max_inputs>& y, int i) const;
@@ -124,7 +126,7 @@ class plan {
 
   constexpr value_info& at(int v) { return values[v]; }
   constexpr const value_info& at(int v) const { return values[v]; }
-  constexpr const char* text(int at) const { return texts.c_str() + at; }
+  constexpr const char* text(int at) const { return texts.data() + at; }
   constexpr shape output(int k, extent batch) const { return with_batch(at(out[k]).s, batch); }
   /// Bytes of working memory for a batch.
   constexpr std::size_t scratch_bytes(extent batch, bool training, int threads) const {
@@ -132,7 +134,7 @@ class plan {
   }
 
  private:
-  std::string path_;  // "9.shortcut."
+  growing_text path_;  // "9.shortcut."
   static constexpr int max_depth = 16;
   int marks_[max_depth]{}, depth_ = 0;
 
@@ -149,7 +151,7 @@ class plan {
   constexpr void place_values();
   constexpr void order_gradients();
   constexpr void place_gradients();
-  constexpr void place(room value_info::*which, int v, bytes from, bytes need, int born, int dies, bytes& high);
+  constexpr void place(room value_info::* which, int v, bytes from, bytes need, int born, int dies, bytes& high);
 };
 }  // namespace detail
 }  // namespace tenon

@@ -6,13 +6,13 @@ namespace tenon::detail {
 [[gnu::cold]] constexpr void plan::report(const fault& f, const char* what, const char* more) {
   if (!f || bad) return;
   bad = f;
-  bad_where = path_;
+  bad_where += path_;
   bad_where += what;
   bad_where += more;
 }
 
 [[gnu::cold]] constexpr int plan::keep_text(const char* last) {
-  const auto at = static_cast<int>(texts.size());
+  const auto at = texts.size();
   texts += path_;
   texts += last;
   texts += '\0';
@@ -25,7 +25,7 @@ constexpr bool same_text(const char* a, const char* b) {
 
 [[gnu::cold]] constexpr void plan::enter(int i, const char* name) {
   if (depth_ == max_depth) report({errc::limit, -1, depth_ + 1, max_depth}, "", "depth of nested parts");
-  if (depth_ < max_depth) marks_[depth_++] = static_cast<int>(path_.size());
+  if (depth_ < max_depth) marks_[depth_++] = path_.size();
   if (name) {
     path_ += name;
   } else {
@@ -48,6 +48,7 @@ constexpr bool same_text(const char* a, const char* b) {
 }
 
 [[gnu::cold]] constexpr list<int, max_inputs> plan::add_inputs(const list<input, max_inputs>& from) {
+  if (from.full()) report({errc::limit, -1, from.n, max_inputs}, "inputs of the network");
   for (const input& i : from) {
     value_info v;
     v.s = slot{i.shape, i.kind};
@@ -55,8 +56,14 @@ constexpr bool same_text(const char* a, const char* b) {
     v.reach = 1u << in.n;
     if (i.shape.rank() == 0) report({errc::rank, -1, 0, 1}, "input", ": the batch is axis 0");
     for (int a = 0; a < i.shape.rank(); ++a)
-      if (i.shape[a] < (a == 0 ? dyn : 1)) report({i.shape[a] == dyn ? errc::extent : errc::negative_extent, a, i.shape[a], 1}, "input", ": only the batch, axis 0, may be dyn");
-    check_size(size_of(v.s, width.of(v.s.what)).unit, "input");
+      if (i.shape[a] < (a == 0 ? dyn : 1))
+        report({i.shape[a] == dyn ? errc::extent : errc::negative_extent, a, i.shape[a], 1}, "input",
+               ": only the batch, axis 0, may be dyn");
+    // a free batch and a given one in one network: a layer would read the smaller one beyond its end
+    if (in.n > 0 && (i.shape[0] == dyn) != (at(0).s[0] == dyn))
+      report({errc::extent, 0, i.shape[0], at(0).s[0]}, "input", ": the batch of all inputs is free, or of none");
+    const bytes b = size_of(v.s, width.of(v.s.what));
+    check_size(b.constant + b.unit, "input");
     in.add(values.size());
     values.add(v);
   }
@@ -89,13 +96,14 @@ constexpr bool same_text(const char* a, const char* b) {
     info.shape = a;
     info.start = s.p[i].start;
     for (const array_info& other : parameters)
-      if (same_text(text(other.name), text(info.name))) report({errc::name, -1, 2, 1}, s.p[i].name, ": two parameters of one name (tied{…} shares them)");
+      if (same_text(text(other.name), text(info.name)))
+        report({errc::name, -1, 2, 1}, s.p[i].name, ": two parameters of one name (tied{…} shares them)");
     parameters.add(info);
   }
 }
 
-[[gnu::cold]] constexpr list<int, max_inputs> plan::append(const void* layer, const call_table* calls, const char* what, const spec& s,
-                                                           const list<int, max_inputs>& x, const char* tie) {
+[[gnu::cold]] constexpr list<int, max_inputs> plan::append(const void* layer, const call_table* calls, const char* what,
+                                                           const spec& s, const list<int, max_inputs>& x, const char* tie) {
   report(s.bad(), what);
   if (x.full()) report({errc::limit, -1, x.n, max_inputs}, what);
   if (bad) return x;
@@ -117,6 +125,9 @@ constexpr bool same_text(const char* a, const char* b) {
     info.name = keep_text(s.states[i].name);
     info.shape = s.states[i];
     info.start = s.states[i].start;
+    for (const array_info& other : states)
+      if (same_text(text(other.name), text(info.name)))
+        report({errc::name, -1, 2, 1}, s.states[i].name, ": two states of one name (tied{…} shares parameters, not state)");
     states.add(info);
     check_size(bytes_of(info.shape, width.accumulate), what);
   }
@@ -126,10 +137,10 @@ constexpr bool same_text(const char* a, const char* b) {
     v.s = s.y[i];
     v.producer = nodes.size();
     v.reach = reach;
-    const bytes b = size_of(v.s, width.of(v.s.what));
-    check_size(b.constant + b.unit, what);
     for (int a = 1; a < v.s.rank(); ++a)
       if (v.s[a] == dyn) report({errc::extent, a, dyn, 1}, what, ": only the batch, axis 0, may be dyn");
+    const bytes b = size_of(v.s, width.of(v.s.what));
+    check_size(b.constant + b.unit, what);
     if (v.s.what == kind::index && s.alias < 0) report({errc::kind, -1, 2, 0}, what, ": indices come from the network's inputs");
     n.y.add(values.size());
     y.add(values.size());

@@ -50,7 +50,8 @@ constexpr bool plan::shared_with_output(int root) const {
 }
 
 // first fit: the lowest bytes that no value alive at the same time has; what does not grow with the batch gets room of its own
-[[gnu::cold]] constexpr void plan::place(room value_info::*which, int v, bytes from, bytes need, int born, int dies, bytes& high) {
+[[gnu::cold]] constexpr void plan::place(room value_info::* which, int v, bytes from, bytes need, int born, int dies,
+                                         bytes& high) {
   room& mine = at(v).*which;
   if (need.unit == 0) {
     mine.at = {high.constant, 0};
@@ -123,7 +124,8 @@ constexpr bool plan::shared_with_output(int root) const {
   for (int i = n; i-- > 0;) {
     node& nd = nodes[i];
     const int x = nd.alias ? nd.x[nd.out.alias] : -1;
-    if (x >= 0 && at(x).producer >= 0 && at(x).consumers == 1 && at(x).out < 0) {  // dx of an alias is dy, unless others add to it
+    if (x >= 0 && at(x).producer >= 0 && at(x).consumers == 1 &&
+        at(x).out < 0) {  // dx of an alias is dy, unless others add to it
       nd.alias_back = true;
       at(x).grad_root = at(nd.y[0]).grad_root;
       value_info& r = at(at(x).grad_root);

@@ -8,7 +8,7 @@ namespace tenon {
 /// One per (layer type, precision, device): everything a program knows of a layer.
 struct call_table {
   const char* name;
-  keep reads;             // of the type: what backward is able to read is what the plan keeps
+  keep reads;  // of the type: what backward is able to read is what the plan keeps
   bool reads_is_constant;
   spec (*infer)(const void*, const inputs&);
   void (*forward)(const void*, const frame&);
@@ -37,8 +37,7 @@ inline constexpr call_table calls{
           commit_pass<P, D> p{f};
           static_cast<const L*>(l)->commit(p);
         });
-      else
-        return call(nullptr);
+      else return call(nullptr);
     }()};
 
 }  // namespace detail
@@ -71,8 +70,9 @@ class program {
   friend class program_ref;
   bool strided_input_[max_inputs]{};
 
-  list<int, max_inputs> add_copied(const call_table& c, const void* layer, std::size_t bytes, const list<int, max_inputs>& x, const char* tie);
-  void finish(list<int, max_inputs> y, const call_table& identity);
+  list<int, max_inputs> add_copied(const call_table& c, const void* layer, std::size_t bytes, const list<int, max_inputs>& x,
+                                   const char* tie);
+  void finish(list<int, max_inputs> y, const call_table* identity);
   detail::walk<detail::plan> walk() const { return {plan_, *arrays_}; }
 
  public:
@@ -99,7 +99,9 @@ class program {
   int outputs() const { return plan_.out.n; }
   /// Whether every reader of input i takes strides.
   bool takes_strides(int i) const { return strided_input_[i]; }
-  std::size_t scratch_bytes(extent batch, bool training, int threads) const { return plan_.scratch_bytes(batch, training, threads); }
+  std::size_t scratch_bytes(extent batch, bool training, int threads) const {
+    return plan_.scratch_bytes(batch, training, threads);
+  }
   std::size_t saved_bytes(extent batch) const { return plan_.saved.at(batch); }
   /// Backward reads the memory of output k.
   bool output_is_kept(int k) const { return plan_.at(plan_.at(plan_.out[k]).root).kept; }

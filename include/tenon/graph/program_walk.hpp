@@ -9,30 +9,35 @@ template <class Net, class P, class D>
 [[gnu::cold]] program::program(const Net& from, std::type_identity<P>, std::type_identity<D>)
     : plan_(detail::arrays_of<precision_of<P>, D>.width), arrays_(&detail::arrays_of<precision_of<P>, D>) {
   binder<P, D> b{*this};
-  finish(from.lower(b, plan_.add_inputs(from.in)), detail::calls<detail::identity, P, D>);
+  const call_table* copy = nullptr;
+  if constexpr (!requires { requires Net::plain; }) copy = &detail::calls<detail::identity, P, D>;
+  finish(from.lower(b, plan_.add_inputs(from.in)), copy);
 }
 
 // the layer's bytes move in, so that a program outlives the value it was made from
-[[gnu::cold]] inline list<int, max_inputs> program::add_copied(const call_table& c, const void* layer, std::size_t bytes, const list<int, max_inputs>& x,
-                                                               const char* tie) {
+[[gnu::cold]] inline list<int, max_inputs> program::add_copied(const call_table& c, const void* layer, std::size_t bytes,
+                                                               const list<int, max_inputs>& x, const char* tie) {
   const void* own = layers_.copy(layer, bytes);
   spec s = c.infer(own, plan_.shapes_of(x));
-  if (c.reads_is_constant && s.read != c.reads)
-    detail::raise(errc::value, "network", {.argument = c.name, .got = static_cast<extent>(s.read), .expected = static_cast<extent>(c.reads),
-                                           .remedy = "What a layer reads may not depend on its fields or input."});
+  if (!plan_.bad && !s.bad() && c.reads_is_constant && s.read != c.reads)
+    detail::raise(errc::value, "network",
+                  {.argument = c.name,
+                   .got = static_cast<extent>(s.read),
+                   .expected = static_cast<extent>(c.reads),
+                   .remedy = "What a layer reads may not depend on its fields or input."});
   s.read = c.reads;
   return plan_.append(own, &c, c.name, s, x, tie);
 }
 
-[[gnu::cold]] inline void program::finish(list<int, max_inputs> y, const call_table& identity) {
+[[gnu::cold]] inline void program::finish(list<int, max_inputs> y, const call_table* identity) {
   const detail::identity copy;
-  if (!plan_.bad)
+  if (!plan_.bad && identity)
     for (int i = 0; i < y.size(); ++i)
       if (plan_.needs_copy(y, i)) {
         plan_.enter(i, nullptr);
         list<int, max_inputs> one;
         one.add(y[i]);
-        y[i] = add_copied(identity, &copy, sizeof copy, one, nullptr)[0];
+        y[i] = add_copied(*identity, &copy, sizeof copy, one, nullptr)[0];
         plan_.leave();
       }
   plan_.finish(y);

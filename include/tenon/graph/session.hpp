@@ -44,12 +44,13 @@ class session {
  protected:
   struct parameter {
     std::size_t at = 0;  // in the arena, in the gradients and in each slot
-    storage owner;       // of its value: the arena, or foreign
+    storage owner;  // of its value: the arena, or foreign
     tenon::multipliers scale{};
   };
   struct workspace {  // of one inference at a time
     mutable unsigned busy = 0;
-    mutable storage memory, saved, packed[max_inputs], out[max_outputs], spare[max_outputs];  // two of each y: `y = net(x)` holds one
+    mutable storage memory, saved, packed[max_inputs], out[max_outputs],
+        spare[max_outputs];  // two of each y: `y = net(x)` holds one
   };
   static constexpr int inference_slots = 8, output_slots = 8;
 
@@ -121,7 +122,10 @@ class session {
   const D& device() const { return device_; }
   tenon::counters counters() const { return count_; }
   /// Continues where another session was, so that draws and bias corrections are the same.
-  void restore_counters(const tenon::counters& c) { count_ = c; }
+  void restore_counters(const tenon::counters& c) {
+    count_ = c;
+    ++version_;  // whoever sets them has set parameters too: a tape from before is stale
+  }
   /// The next backward stores instead of adding.
   void clear_gradients() { fresh_ = true; }
   /// Calls f(name, multipliers&) for each parameter: `if (name.ends_with(".bias")) m.decay = 0;`

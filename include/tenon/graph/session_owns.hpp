@@ -13,7 +13,8 @@ inline void check(errc c, const failure& f) {
 }  // namespace detail
 
 template <class D>
-[[gnu::cold]] session<D>::session(program_ref from, const options<D>& o) : program_(std::move(from)), device_(o.device), packing_(o.packing) {
+[[gnu::cold]] session<D>::session(program_ref from, const options<D>& o)
+    : program_(std::move(from)), device_(o.device), packing_(o.packing) {
   id_ = __atomic_add_fetch(&detail::session_counter, 1, __ATOMIC_RELAXED);
   count_.seed = o.seed;
   const auto& w = planned().width;
@@ -23,7 +24,11 @@ template <class D>
     for (const auto& a : all) {
       total += detail::bytes_of(a.shape, width);
       if (total > detail::size_limit)
-        detail::raise(errc::overflow, "model", {.argument = "bytes of all parameters", .got = static_cast<extent>(total), .expected = static_cast<extent>(detail::size_limit), .relation = "at most "});
+        detail::raise(errc::overflow, "model",
+                      {.argument = "bytes of all parameters",
+                       .got = static_cast<extent>(total),
+                       .expected = static_cast<extent>(detail::size_limit),
+                       .relation = "at most "});
     }
   };
   sum(planned().parameters);
@@ -32,13 +37,15 @@ template <class D>
   failure f;
   detail::check(device_.try_allocate(total, arena_, f), f);
   detail::check(device_.try_allocate(trainable_, gradients_, f), f);
-  const storage host = device_traits<D>::host_accessible ? arena_ : storage::allocate(total);  // initial values are made on the host
+  const storage host =
+      device_traits<D>::host_accessible ? arena_ : storage::allocate(total);  // initial values are made on the host
   std::memset(host.data(), 0, total);
   random_key key{count_.seed, 0, 0};
   std::size_t used = 0;
   auto fill = [&](const detail::array_info& a, bool accumulator) {
     const std::size_t mine = used;
-    for (extent i = 0; i < a.shape.numel(); ++i) types().store(host.data() + mine, i, detail::initial_value(a.start, key, static_cast<std::uint64_t>(i)), accumulator);
+    for (extent i = 0; i < a.shape.numel(); ++i)
+      types().store(host.data() + mine, i, detail::initial_value(a.start, key, static_cast<std::uint64_t>(i)), accumulator);
     ++key.layer;
     used += detail::bytes_of(a.shape, width);
     return mine;
@@ -81,7 +88,9 @@ template <class D>
   for (int k = 0; k < slot_count_; ++k)
     for (int i = 0; i < parameter_count(); ++i)
       r.push_back({detail::concat(parameter_name(i), ".", std::to_string(k)),
-                   array_tensor(slots_, slots_.data() + trainable_ * static_cast<std::size_t>(k) + at(i).at, types().master, planned().parameters[i].shape), {}});
+                   array_tensor(slots_, slots_.data() + trainable_ * static_cast<std::size_t>(k) + at(i).at, types().master,
+                                planned().parameters[i].shape),
+                   {}});
   return r;
 }
 
@@ -98,7 +107,10 @@ template <class D>
   const int i = find(name, op);
   const array_ref& a = t.describe();
   failure f;
-  detail::check(detail::check_array(a, {op, parameter_name(i), types().master, device_traits<D>::type, planned().parameters[i].shape, true, true}, f), f);
+  detail::check(
+      detail::check_array(
+          a, {op, parameter_name(i), types().master, device_traits<D>::type, planned().parameters[i].shape, true, true}, f),
+      f);
   at(i).owner = t.owner();
   p(i) = a.data;
   ++version_;
@@ -119,8 +131,10 @@ template <class D>
     }
     bytes += n;
   };
-  for (int i = 0; i < parameter_count(); ++i) one(p(i), o.p(i), static_cast<std::size_t>(planned().parameters[i].shape.numel()) * planned().width.master);
-  for (int i = 0; i < state_count(); ++i) one(state(i), o.state(i), static_cast<std::size_t>(planned().states[i].shape.numel()) * planned().width.accumulate);
+  for (int i = 0; i < parameter_count(); ++i)
+    one(p(i), o.p(i), static_cast<std::size_t>(planned().parameters[i].shape.numel()) * planned().width.master);
+  for (int i = 0; i < state_count(); ++i)
+    one(state(i), o.state(i), static_cast<std::size_t>(planned().states[i].shape.numel()) * planned().width.accumulate);
   for (int i = 0; i < parameter_count(); ++i) at(i).scale = o.at(i).scale;
   if (o.slot_count_ > 0) {
     start_slots(o.slot_count_, o.rule_);

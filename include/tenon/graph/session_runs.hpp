@@ -40,20 +40,26 @@ template <class D>
     const shape expected = want[0] == dyn ? want.with(0, batch) : static_cast<const shape&>(want);  // all inputs have one batch
     const dtype type = !indices ? types().storage : a.dtype == int32 ? int32 : int64;
     const bool dense = packing_ == copy_policy::never && !program_->takes_strides(i);
-    if (const errc c = detail::check_array(a, {op, name.text, type, device_traits<D>::type, expected, dense, false}, why); c != errc::ok) return c;
+    if (const errc c = detail::check_array(a, {op, name.text, type, device_traits<D>::type, expected, dense, false}, why);
+        c != errc::ok)
+      return c;
     if (want[0] == dyn) batch = a.shape[0];
   }
   if (batch == dyn) batch = pl.at(0).s[0];
-  if (batch > pl.batch_limit) return fail(why, errc::overflow, op, {.argument = "batch", .got = batch, .expected = pl.batch_limit, .relation = "at most "});
+  if (batch > pl.batch_limit)
+    return fail(why, errc::overflow, op, {.argument = "batch", .got = batch, .expected = pl.batch_limit, .relation = "at most "});
   for (int i = 0; i < n; ++i)
     if (pl.index_limit[i] > 0)
-      if (const errc c = check_indices(op, x[i].array, detail::argument_text("x", i, n).text, pl.index_limit[i], why); c != errc::ok) return c;
+      if (const errc c = check_indices(op, x[i].array, detail::argument_text("x", i, n).text, pl.index_limit[i], why);
+          c != errc::ok)
+        return c;
   return errc::ok;
 }
 
 // before anything is written: an index out of range would be read out of bounds
 template <class D>
-[[gnu::cold]] errc session<D>::check_indices(const char* op, const array_ref& x, const char* name, extent limit, failure& why) const {
+[[gnu::cold]] errc session<D>::check_indices(const char* op, const array_ref& x, const char* name, extent limit,
+                                             failure& why) const {
   array_ref a = x;
   storage host;
   if (!device_traits<D>::host_accessible) {
@@ -64,20 +70,27 @@ template <class D>
     a.data = host.data();
   }
   index bad = 0;
-  if (a.dtype == int64 ? detail::indices_below<std::int64_t>(a, limit, bad) : detail::indices_below<std::int32_t>(a, limit, bad)) return errc::ok;
-  return detail::fail(why, errc::index, op, {.argument = name, .got = bad, .expected = limit, .relation = bad < 0 ? "at least 0 and below " : "below "});
+  if (a.dtype == int64 ? detail::indices_below<std::int64_t>(a, limit, bad) : detail::indices_below<std::int32_t>(a, limit, bad))
+    return errc::ok;
+  return detail::fail(
+      why, errc::index, op,
+      {.argument = name, .got = bad, .expected = limit, .relation = bad < 0 ? "at least 0 and below " : "below "});
 }
 
 template <class D>
 [[gnu::cold]] errc session<D>::one_output(const char* op, failure& why) const {
   if (program_->outputs() == 1) return errc::ok;
-  return detail::fail(why, errc::arity, op, {.argument = "outputs of the network", .got = program_->outputs(), .expected = 1,
-                                             .remedy = "Call all({x, …}), forward_all({x, …}) and backward_all({dy, …})."});
+  return detail::fail(why, errc::arity, op,
+                      {.argument = "outputs of the network",
+                       .got = program_->outputs(),
+                       .expected = 1,
+                       .remedy = "Call all({x, …}), forward_all({x, …}) and backward_all({dy, …})."});
 }
 
 // the user's memory where layers can read it, else packed into `packed`
 template <class D>
-[[gnu::cold]] errc session<D>::take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided, failure& why) const {
+[[gnu::cold]] errc session<D>::take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided,
+                                          failure& why) const {
   const bool widen = planned().at(i).s.what == kind::index && x.array.dtype == int32;
   strided = false;
   b.x[i] = x.array.data;
@@ -91,7 +104,8 @@ template <class D>
   const auto n = static_cast<std::size_t>(x.array.shape.numel());
   const std::size_t bytes = n * (widen ? sizeof(index) : static_cast<std::size_t>(x.array.dtype.bytes()));
   if (!device_traits<D>::host_accessible)
-    return detail::fail(why, errc::not_dense, "forward", {.argument = "x", .remedy = "Strided memory of this device is not packed: pass a dense tensor."});
+    return detail::fail(why, errc::not_dense, "forward",
+                        {.argument = "x", .remedy = "Strided memory of this device is not packed: pass a dense tensor."});
   if (!packed.sole()) packed = {};
   if (const errc c = detail::grow(packed, bytes, why, device_); c != errc::ok) return c;
   detail::pack(packed.data(), x.array);
@@ -127,7 +141,8 @@ template <class D>
 }
 
 template <class D>
-[[gnu::cold]] tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const {
+[[gnu::cold]] tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only,
+                                                        std::uint64_t stamp) const {
   const shape sh = planned().output(k, batch);
   return {s, array_ref{s.data(), types().storage, {device_traits<D>::type, 0}, sh, dense_strides(sh), read_only}, stamp};
 }
@@ -137,7 +152,8 @@ inline std::size_t output_bytes(const plan& p, int k, extent batch) { return byt
 }  // namespace detail
 
 template <class D>
-[[gnu::cold]] errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed) const {
+[[gnu::cold]] errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why,
+                                             call_info* observed) const {
   extent batch = 0;
   if (const errc c = check_inputs("inference", x, n, batch, why); c != errc::ok) return c;
   call_info c = observed ? *observed : call(batch, false);
@@ -170,7 +186,8 @@ template <class D>
     if (const errc e = detail::grow(w.out[k], detail::output_bytes(planned(), k, batch), why, device_); e != errc::ok) return e;
     b.y[k] = w.out[k].data();
   }
-  if (const errc e = detail::grow(w.memory, program_->scratch_bytes(batch, c.training, c.threads), why, device_); e != errc::ok) return e;
+  if (const errc e = detail::grow(w.memory, program_->scratch_bytes(batch, c.training, c.threads), why, device_); e != errc::ok)
+    return e;
   if (c.training)
     if (const errc e = detail::grow(w.saved, program_->saved_bytes(batch), why, device_); e != errc::ok) return e;
   b.scratch = w.memory.data();
@@ -195,7 +212,9 @@ template <class D>
     t.x_owner_[i] = x[i].owner;
   }
   if (const errc c = detail::grow(t.saved_, program_->saved_bytes(batch), why, device_); c != errc::ok) return c;
-  if (const errc c = detail::grow(scratch_, program_->scratch_bytes(batch, true, threads_of(device_)), why, device_); c != errc::ok) return c;
+  if (const errc c = detail::grow(scratch_, program_->scratch_bytes(batch, true, threads_of(device_)), why, device_);
+      c != errc::ok)
+    return c;
   for (int k = 0; k < program_->outputs(); ++k) {
     if (const errc c = take_output(detail::output_bytes(planned(), k, batch), t.y_[k], why); c != errc::ok) return c;
     b.y[k] = t.y_[k].data();
@@ -219,24 +238,38 @@ template <class D>
 [[gnu::cold]] errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why) {
   using detail::fail;
   constexpr const char* op = "backward";
-  if (!t.stamp_) return fail(why, errc::no_forward, op, {.argument = "the tape", .remedy = "Call forward first; a forward that failed leaves nothing to go back over."});
-  if (detail::stamp_session(t.stamp_) != id_) return fail(why, errc::stale, op, {.argument = "tape, by number of the model", .got = static_cast<extent>(detail::stamp_session(t.stamp_)), .expected = static_cast<extent>(id_)});
+  if (!t.stamp_)
+    return fail(why, errc::no_forward, op,
+                {.argument = "the tape", .remedy = "Call forward first; a forward that failed leaves nothing to go back over."});
+  if (detail::stamp_session(t.stamp_) != id_)
+    return fail(why, errc::stale, op,
+                {.argument = "tape, by number of the model",
+                 .got = static_cast<extent>(detail::stamp_session(t.stamp_)),
+                 .expected = static_cast<extent>(id_)});
   if (t.version_ != version_)
-    return fail(why, errc::stale, op, {.argument = "parameters, by number of updates since the forward", .got = static_cast<extent>(version_ - t.version_), .expected = 0, .remedy = "Go back before update."});
+    return fail(why, errc::stale, op,
+                {.argument = "parameters, by number of updates since the forward",
+                 .got = static_cast<extent>(version_ - t.version_),
+                 .expected = 0,
+                 .remedy = "Go back before update."});
   if (n != program_->outputs()) return fail(why, errc::arity, op, {.argument = "dy", .got = n, .expected = program_->outputs()});
   buffers b;
   storage packed;
   for (int k = 0; k < n; ++k) {
     if (const std::uint64_t made = dy[k].stamp; made && made != t.stamp_) {
       const bool other = detail::stamp_session(made) != id_;
-      return fail(why, errc::stale, op, {.argument = other ? "dy belongs to another model, by number" : "dy belongs to another forward, by number",
-                  .got = other ? static_cast<extent>(detail::stamp_session(made)) : detail::stamp_forward(made),
-                  .expected = other ? static_cast<extent>(id_) : detail::stamp_forward(t.stamp_),
-                  .remedy = "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); net.backward(dy, t)."});
+      return fail(why, errc::stale, op,
+                  {.argument = other ? "dy belongs to another model, by number" : "dy belongs to another forward, by number",
+                   .got = other ? static_cast<extent>(detail::stamp_session(made)) : detail::stamp_forward(made),
+                   .expected = other ? static_cast<extent>(id_) : detail::stamp_forward(t.stamp_),
+                   .remedy = "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); net.backward(dy, t)."});
     }
     const detail::argument_text name("dy", k, n);
     const shape want = planned().output(k, t.batch_);
-    if (const errc c = detail::check_array(dy[k].array, {op, name.text, types().storage, device_traits<D>::type, want, true, false}, why); c != errc::ok) return c;
+    if (const errc c =
+            detail::check_array(dy[k].array, {op, name.text, types().storage, device_traits<D>::type, want, true, false}, why);
+        c != errc::ok)
+      return c;
     b.dy[k] = dy[k].array.data;
     b.y[k] = t.y_[k].data();
   }
@@ -246,21 +279,28 @@ template <class D>
     if (i >= planned().in.n) return fail(why, errc::arity, op, {.argument = "dx", .got = wanted, .expected = planned().in.n});
     const detail::argument_text name("dx", i, planned().in.n);
     const slot& s = planned().at(i).s;
-    if (s.what == kind::index) return fail(why, errc::kind, op, {.argument = name.text, .got = 2, .expected = 0, .remedy = "Indices have no gradient."});
+    if (s.what == kind::index)
+      return fail(why, errc::kind, op, {.argument = name.text, .got = 2, .expected = 0, .remedy = "Indices have no gradient."});
     const shape want = detail::with_batch(s, t.batch_);
-    if (const errc c = detail::check_array(a, {op, name.text, types().storage, device_traits<D>::type, want, true, true}, why); c != errc::ok) return c;
+    if (const errc c = detail::check_array(a, {op, name.text, types().storage, device_traits<D>::type, want, true, true}, why);
+        c != errc::ok)
+      return c;
     b.dx[i] = a.data;
   }
   for (int i = 0; i < planned().in.n; ++i) {
     b.x[i] = t.x_[i];
     b.x_strides[i] = t.x_strided_[i] ? &t.x_strides_[i] : nullptr;
   }
-  if (const errc c = detail::grow(scratch_, program_->scratch_bytes(t.batch_, true, threads_of(device_)), why, device_); c != errc::ok) return c;
+  if (const errc c = detail::grow(scratch_, program_->scratch_bytes(t.batch_, true, threads_of(device_)), why, device_);
+      c != errc::ok)
+    return c;
   b.saved = t.saved_.data();
   b.scratch = scratch_.data();
   call_info c = call(t.batch_, true);
   c.key = t.key_;
+  const std::uint64_t stamp = std::exchange(t.stamp_.v, 0);  // a layer that throws leaves sums half made: the tape is spent
   program_->backward(table(), b, c, fresh_);
+  t.stamp_ = stamp;
   fresh_ = false;
   return errc::ok;
 }
@@ -276,14 +316,17 @@ template <class D>
 template <class D>
 template <class M, class A, class Rule>
 void session<D>::run_update(const Rule& rule) {
-  static_assert(update_rule<Rule>, "[update] a rule needs: name, slots, apply(const step_info&, W* w, const G* g, W* const* slots, extent n) const");
+  static_assert(update_rule<Rule>,
+                "[update] a rule needs: name, slots, apply(const step_info&, W* w, const G* g, W* const* slots, extent n) const");
   count_step(Rule::slots, Rule::name);
   for (int i = 0; i < parameter_count(); ++i) {
     const shape s{planned().parameters[i].shape.numel()};
     ops::rule_slots<M> slots;
-    for (int k = 0; k < Rule::slots; ++k) slots.p[k] = reinterpret_cast<M*>(slots_.data() + trainable_ * static_cast<std::size_t>(k) + at(i).at);
+    for (int k = 0; k < Rule::slots; ++k)
+      slots.p[k] = reinterpret_cast<M*>(slots_.data() + trainable_ * static_cast<std::size_t>(k) + at(i).at);
     const step_info info{count_.steps, at(i).scale.lr, at(i).scale.decay};
-    ops::update(device_, view<M, D>(static_cast<M*>(p(i)), s), view<const A, D>(static_cast<const A*>(dp(i)), s), slots, rule, info);
+    ops::update(device_, view<M, D>(static_cast<M*>(p(i)), s), view<const A, D>(static_cast<const A*>(dp(i)), s), slots, rule,
+                info);
   }
 }
 
@@ -303,7 +346,8 @@ template <class D>
   };
   for (int i = 0; i < parameter_count(); ++i)
     if (!finite(p(i), planned().parameters[i].shape.numel(), 2)) return detail::concat("parameter ", parameter_name(i));
-  if (planned().at(0).s.what == kind::scalar && x.array.dense() && !finite(x.array.data, x.array.shape.numel(), 0)) return "input x";
+  if (planned().at(0).s.what == kind::scalar && x.array.dense() && !finite(x.array.data, x.array.shape.numel(), 0))
+    return "input x";
   call_info c = call(0, true);
   c.key = {count_.seed, count_.forwards, 0};
   c.self = &seen;

@@ -7,10 +7,8 @@ namespace detail {
 /// How many inputs a layer takes: `static constexpr int arity`, or one.
 template <class L>
 consteval int arity_of() {
-  if constexpr (requires { L::arity; })
-    return L::arity;
-  else
-    return 1;
+  if constexpr (requires { L::arity; }) return L::arity;
+  else return 1;
 }
 /// A layer's answer, with the number of inputs checked first.
 template <class L>
@@ -94,20 +92,16 @@ template <class Net>
 inline constexpr int node_type_count = count_of(flat_t<std::remove_const_t<Net>>{});
 template <int I, class L, class... R>
 auto pick(types<L, R...>) {
-  if constexpr (I <= 0)
-    return std::type_identity<L>{};
-  else
-    return pick<I - 1>(types<R...>{});
+  if constexpr (I <= 0) return std::type_identity<L>{};
+  else return pick<I - 1>(types<R...>{});
 }
 template <class Net, int I>
 using node_type = typename decltype(pick<I>(flat_t<std::remove_const_t<Net>>{}))::type;
 
 template <auto Net>
 constexpr shape_check checked() {
-  if constexpr (decltype(Net)::usable)
-    return check_shapes(Net);
-  else
-    return {};  // network() has reported it
+  if constexpr (decltype(Net)::usable) return check_shapes(Net);
+  else return {};  // network() has reported it
 }
 template <class Net, int I>
 struct bad_layer {

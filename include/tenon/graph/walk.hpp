@@ -2,6 +2,7 @@
 // One step of a walk over a plan: where each array of a node is, and what must be zeroed, copied or summed around its call.
 // `program` walks with call tables in a loop, `fixed` with the layers themselves, unrolled. No memory of its own.
 #pragma once
+#include <cstring>
 #include "tenon/graph/plan.hpp"
 #include "tenon/ops/cast.hpp"
 #include "tenon/ops/map.hpp"
@@ -40,18 +41,16 @@ struct array_calls {
   scalar_widths width;
   tenon::dtype storage, accumulate, master;
   void (*zero)(const void* device, void* p, extent n, bool accumulator);
-  void (*add)(const void* device, void* to, const void* from, extent n);   // storage
+  void (*add)(const void* device, void* to, const void* from, extent n);  // storage
   void (*copy)(const void* device, void* to, const void* from, extent n);  // storage
   void (*cast)(const void* device, void* to, const void* from, extent n);  // master to storage
-  void (*store)(void* host, extent i, double v, bool accumulator);         // one element, on the host
-  bool (*finite)(const void* host, extent n, int which);                   // 0 storage, 1 accumulate, 2 master
+  void (*store)(void* host, extent i, double v, bool accumulator);  // one element, on the host
+  bool (*finite)(const void* host, extent n, int which);  // 0 storage, 1 accumulate, 2 master
 };
 template <class T>
 constexpr tenon::dtype dtype_or_opaque() {
-  if constexpr (element<T>)
-    return dtype_of<T>::value;
-  else
-    return {dtype_code::opaque, 8, 1};
+  if constexpr (element<T>) return dtype_of<T>::value;
+  else return {dtype_code::opaque, 8, 1};
 }
 template <class T>
 bool all_finite(const void* host, extent n) {
@@ -68,15 +67,17 @@ view<T, D> flat_view(const void* p, extent n) {
 }
 template <class Policy, class D>
 inline constexpr array_calls arrays_of{
-    {sizeof(typename Policy::storage), sizeof(typename Policy::compute), sizeof(typename Policy::accumulate), sizeof(typename Policy::master),
-     !std::is_same_v<typename Policy::storage, typename Policy::master>},
+    {sizeof(typename Policy::storage), sizeof(typename Policy::compute), sizeof(typename Policy::accumulate),
+     sizeof(typename Policy::master), !std::is_same_v<typename Policy::storage, typename Policy::master>},
     dtype_or_opaque<typename Policy::storage>(),
     dtype_or_opaque<typename Policy::accumulate>(),
     dtype_or_opaque<typename Policy::master>(),
     [](const void* d, void* p, extent n, bool accumulator) {
       using S = typename Policy::storage;
       using A = typename Policy::accumulate;
-      if (accumulator)
+      if constexpr (device_traits<D>::host_accessible)
+        std::memset(p, 0, static_cast<std::size_t>(n) * (accumulator ? sizeof(A) : sizeof(S)));  // all bits zero is zero
+      else if (accumulator)
         ops::fill(*static_cast<const D*>(d), flat_view<A, D>(p, n), A{});
       else
         ops::fill(*static_cast<const D*>(d), flat_view<S, D>(p, n), S{});
@@ -87,20 +88,24 @@ inline constexpr array_calls arrays_of{
     },
     [](const void* d, void* to, const void* from, extent n) {
       using S = typename Policy::storage;
-      ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
+      if constexpr (device_traits<D>::host_accessible)
+        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(S));
+      else
+        ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
     },
     [](const void* d, void* to, const void* from, extent n) {
       if constexpr (!std::is_same_v<typename Policy::storage, typename Policy::master>)
-        ops::cast(*static_cast<const D*>(d), flat_view<typename Policy::storage, D>(to, n), flat_view<const typename Policy::master, D>(from, n));
+        ops::cast(*static_cast<const D*>(d), flat_view<typename Policy::storage, D>(to, n),
+                  flat_view<const typename Policy::master, D>(from, n));
     },
     [](void* host, extent i, double v, bool accumulator) {
-      if (accumulator)
-        static_cast<typename Policy::accumulate*>(host)[i] = static_cast<typename Policy::accumulate>(v);
-      else
-        static_cast<typename Policy::master*>(host)[i] = static_cast<typename Policy::master>(v);
+      if (accumulator) static_cast<typename Policy::accumulate*>(host)[i] = static_cast<typename Policy::accumulate>(v);
+      else static_cast<typename Policy::master*>(host)[i] = static_cast<typename Policy::master>(v);
     },
     [](const void* host, extent n, int which) {
-      return which == 0 ? all_finite<typename Policy::storage>(host, n) : which == 1 ? all_finite<typename Policy::accumulate>(host, n) : all_finite<typename Policy::master>(host, n);
+      return which == 0   ? all_finite<typename Policy::storage>(host, n)
+             : which == 1 ? all_finite<typename Policy::accumulate>(host, n)
+                          : all_finite<typename Policy::master>(host, n);
     }};
 /// y is x: stands between an input, or an output taken twice, and an output of the network.
 struct identity {
@@ -117,11 +122,11 @@ struct walk {
   const Plan& plan;
   const array_calls& types;
 
-  void* cast_of(int parameter, const buffers& b, const call_info& c) const {
+  [[gnu::noinline]] void* cast_of(int parameter, const buffers& b, const call_info& c) const {
     const array_info& p = plan.parameters[parameter];
     return c.training ? b.saved + p.cast.at(c.batch) : b.scratch + p.cast_inference.at(c.batch);
   }
-  void* value(int v, const buffers& b, const call_info& c) const {
+  [[gnu::noinline]] void* value(int v, const buffers& b, const call_info& c) const {
     const int root = plan.at(v).root;
     const value_info& r = plan.at(root);
     if (r.producer < 0) return const_cast<void*>(b.x[root]);  // inputs are the first values
@@ -129,7 +134,7 @@ struct walk {
     if (!c.training) return b.scratch + r.inference.at.at(c.batch);
     return r.kept ? b.saved + r.saved.at(c.batch) : b.scratch + r.scratch.at.at(c.batch);
   }
-  void* gradient(int v, const buffers& b, const call_info& c, unsigned wanted) const {
+  [[gnu::noinline]] void* gradient(int v, const buffers& b, const call_info& c, unsigned wanted) const {
     const value_info& q = plan.at(v);
     if (q.producer < 0) return b.dx[v];
     if (!(q.reach & wanted)) return nullptr;
@@ -137,9 +142,9 @@ struct walk {
     if (r.out >= 0 && r.consumers == 0) return const_cast<void*>(b.dy[r.out]);
     return b.scratch + r.grad.at.at(c.batch);
   }
-  extent numel(int v, extent batch) const { return with_batch(plan.at(v).s, batch).numel(); }
+  [[gnu::noinline]] extent numel(int v, extent batch) const { return with_batch(plan.at(v).s, batch).numel(); }
 
-  frame start(const node& n, int i, const arrays& a, const buffers& b, const call_info& c) const {
+  [[gnu::noinline]] frame start(const node& n, int i, const arrays& a, const buffers& b, const call_info& c) const {
     frame f;
     f.in = &n.in;
     f.out = &n.out;
@@ -182,7 +187,7 @@ struct walk {
     return w;
   }
   /// Before the first node: inputs that nobody reads, outputs that others read too.
-  void begin_backward(const buffers& b, const call_info& c, unsigned w) const {
+  [[gnu::noinline]] void begin_backward(const buffers& b, const call_info& c, unsigned w) const {
     for (int i = 0; i < plan.in.n; ++i)
       if (b.dx[i] && plan.at(i).consumers == 0) types.zero(c.device, b.dx[i], numel(i, c.batch), false);
     for (const int v : plan.out)
@@ -191,7 +196,8 @@ struct walk {
   }
   /// call(frame) runs the layer's backward.
   template <class Call>
-  void backward(const node& n, int i, const arrays& a, const buffers& b, const call_info& c, unsigned w, bool fresh, const Call& call) const {
+  void backward(const node& n, int i, const arrays& a, const buffers& b, const call_info& c, unsigned w, bool fresh,
+                const Call& call) const {
     if (n.alias_back) return;
     frame f = start(n, i, a, b, c);
     bool needed = n.out.p.n > 0;

@@ -42,10 +42,8 @@ inline constexpr bool reads_is_constant = requires { typename std::integral_cons
 /// What backward of this type of layer is offered, and so what a plan keeps.
 template <class L>
 inline constexpr keep reads_of = [] {
-  if constexpr (reads_is_constant<L>)
-    return detail::ask_reads<L>();
-  else
-    return keep::both;
+  if constexpr (reads_is_constant<L>) return detail::ask_reads<L>();
+  else return keep::both;
 }();
 
 template <class L>
@@ -93,7 +91,8 @@ consteval bool expect_layer() {
     static_assert(detail::bool_<has_infer<L>>, "[layer.infer] add: constexpr tenon::spec infer(tenon::inputs x) const");
     static_assert(detail::bool_<has_forward<L>>, "[layer.forward] add: void forward(auto& pass) const");
     static_assert(detail::bool_<has_backward<L>>, "[layer.backward] add: void backward(auto& pass) const");
-    static_assert(detail::bool_<std::is_trivially_copyable_v<L>>, "[layer] a layer is a literal struct: sizes, rates, flags; no std::string, no std::vector");
+    static_assert(detail::bool_<std::is_trivially_copyable_v<L>>,
+                  "[layer] a layer is a literal struct: sizes, rates, flags; no std::string, no std::vector");
   }
   return true;
 }

@@ -10,7 +10,7 @@
 #include "tenon/ops/random.hpp"
 #include "tenon/tensor/view.hpp"
 namespace tenon {
-using index = std::int64_t;   // an element of an index input
+using index = std::int64_t;  // an element of an index input
 using offset = std::int32_t;  // an element of a saved index
 
 /// What a program fills in for one call of one layer.
@@ -39,7 +39,8 @@ class not_kept {
   extent numel() const { return shape_.numel(); }
   template <class I>
   T operator[](I) const {
-    static_assert(sizeof(I) == 0, "[layer.reads] backward reads what infer did not keep: add .reads(tenon::keep::input), output or both");
+    static_assert(sizeof(I) == 0,
+                  "[layer.reads] backward reads what infer did not keep: add .reads(tenon::keep::input), output or both");
     return T{};
   }
 };
@@ -57,8 +58,8 @@ class any_pass {
   }
 
  public:
-  using storage = typename policy::storage;        // elements of x, y, p, dx, dy
-  using scalar = typename policy::compute;         // arithmetic
+  using storage = typename policy::storage;  // elements of x, y, p, dx, dy
+  using scalar = typename policy::compute;  // arithmetic
   using accumulate = typename policy::accumulate;  // elements of dp, state, saved
   using device_type = D;
   explicit any_pass(const frame& f) : f_(f) {}
@@ -84,8 +85,8 @@ class forward_pass : public any_pass<P, D> {
   using base = any_pass<P, D>;
 
  public:
-  using typename base::accumulate, typename base::storage;
   using base::base;
+  using typename base::accumulate, typename base::storage;
   view<const storage, D> x(int i = 0) const { return this->template maybe<const storage>(this->f_.x, *this->f_.in, i); }
   view<const index, D> x_index(int i = 0) const { return this->template maybe<const index>(this->f_.x, *this->f_.in, i); }
   /// For layers that said takes_strides().
@@ -94,7 +95,9 @@ class forward_pass : public any_pass<P, D> {
     return {static_cast<const storage*>(this->f_.x[i]), s, this->f_.x_strides[i] ? *this->f_.x_strides[i] : dense_strides(s)};
   }
   view<storage, D> y(int i = 0) const { return this->template maybe<storage>(this->f_.y, this->f_.out->y, i); }
-  view<const accumulate, D> state(int i) const { return this->template maybe<const accumulate>(this->f_.state, this->f_.out->states, i); }
+  view<const accumulate, D> state(int i) const {
+    return this->template maybe<const accumulate>(this->f_.state, this->f_.out->states, i);
+  }
   /// Empty in inference: nothing is saved.
   view<accumulate, D> saved(int i) const { return this->template maybe<accumulate>(this->f_.saved, this->f_.out->saved, i); }
   view<offset, D> saved_index(int i) const { return this->template maybe<offset>(this->f_.saved, this->f_.out->saved, i); }
@@ -105,13 +108,11 @@ class backward_pass : public any_pass<P, D> {
   using base = any_pass<P, D>;
 
  public:
-  using typename base::accumulate, typename base::storage;
   using base::base;
+  using typename base::accumulate, typename base::storage;
   auto x(int i = 0) const {
-    if constexpr (keeps_input(Kept))
-      return this->template maybe<const storage>(this->f_.x, *this->f_.in, i);
-    else
-      return not_kept<storage>{this->x_shape(i)};
+    if constexpr (keeps_input(Kept)) return this->template maybe<const storage>(this->f_.x, *this->f_.in, i);
+    else return not_kept<storage>{this->x_shape(i)};
   }
   view<const index, D> x_index(int i = 0) const
     requires(keeps_input(Kept))
@@ -125,19 +126,23 @@ class backward_pass : public any_pass<P, D> {
     return {static_cast<const storage*>(this->f_.x[i]), s, this->f_.x_strides[i] ? *this->f_.x_strides[i] : dense_strides(s)};
   }
   auto y(int i = 0) const {
-    if constexpr (keeps_output(Kept))
-      return this->template maybe<const storage>(this->f_.y, this->f_.out->y, i);
-    else
-      return not_kept<storage>{this->y_shape(i)};
+    if constexpr (keeps_output(Kept)) return this->template maybe<const storage>(this->f_.y, this->f_.out->y, i);
+    else return not_kept<storage>{this->y_shape(i)};
   }
   view<const storage, D> dy(int i = 0) const { return this->template maybe<const storage>(this->f_.dy, this->f_.out->y, i); }
   /// dx = …; empty when nobody wants it.
   view<storage, D> dx(int i = 0) const { return this->template maybe<storage>(this->f_.dx, *this->f_.in, i); }
   /// dp += …; empty when nobody wants it.
   view<accumulate, D> dp(int i) const { return this->template maybe<accumulate>(this->f_.dp, this->f_.out->p, i); }
-  view<const accumulate, D> state(int i) const { return this->template maybe<const accumulate>(this->f_.state, this->f_.out->states, i); }
-  view<const accumulate, D> saved(int i) const { return this->template maybe<const accumulate>(this->f_.saved, this->f_.out->saved, i); }
-  view<const offset, D> saved_index(int i) const { return this->template maybe<const offset>(this->f_.saved, this->f_.out->saved, i); }
+  view<const accumulate, D> state(int i) const {
+    return this->template maybe<const accumulate>(this->f_.state, this->f_.out->states, i);
+  }
+  view<const accumulate, D> saved(int i) const {
+    return this->template maybe<const accumulate>(this->f_.saved, this->f_.out->saved, i);
+  }
+  view<const offset, D> saved_index(int i) const {
+    return this->template maybe<const offset>(this->f_.saved, this->f_.out->saved, i);
+  }
 };
 
 /// Sees shapes, state and what forward saved. The only pass that may write state.
@@ -146,11 +151,15 @@ class commit_pass : public any_pass<P, D> {
   using base = any_pass<P, D>;
 
  public:
-  using typename base::accumulate, typename base::storage;
   using base::base;
+  using typename base::accumulate, typename base::storage;
   not_kept<storage> x(int i = 0) const { return not_kept<storage>{this->x_shape(i)}; }
   view<accumulate, D> state(int i) const { return this->template maybe<accumulate>(this->f_.state, this->f_.out->states, i); }
-  view<const accumulate, D> saved(int i) const { return this->template maybe<const accumulate>(this->f_.saved, this->f_.out->saved, i); }
-  view<const offset, D> saved_index(int i) const { return this->template maybe<const offset>(this->f_.saved, this->f_.out->saved, i); }
+  view<const accumulate, D> saved(int i) const {
+    return this->template maybe<const accumulate>(this->f_.saved, this->f_.out->saved, i);
+  }
+  view<const offset, D> saved_index(int i) const {
+    return this->template maybe<const offset>(this->f_.saved, this->f_.out->saved, i);
+  }
 };
 }  // namespace tenon

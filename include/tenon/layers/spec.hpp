@@ -41,7 +41,8 @@ struct slot : shape {
   constexpr slot() = default;
   constexpr slot(const shape& s, tenon::kind k = kind::scalar) : shape(s), what(k) {}
   [[gnu::cold, gnu::noinline]] constexpr shape expect_kind(tenon::kind k) const {
-    return what == k ? static_cast<const shape&>(*this) : failed({errc::kind, -1, static_cast<extent>(what), static_cast<extent>(k)});
+    return what == k ? static_cast<const shape&>(*this)
+                     : failed({errc::kind, -1, static_cast<extent>(what), static_cast<extent>(k)});
   }
 };
 /// What flows into a layer: `x[i]`. A slot that is not there reads as rank 0.
@@ -80,22 +81,52 @@ struct spec {
   constexpr spec() = default;
   [[gnu::cold, gnu::noinline]] constexpr spec(const slot& one) { y.add(one); }
   [[gnu::cold, gnu::noinline]] constexpr spec(const shape& one) { y.add(slot{one}); }
-  [[gnu::cold, gnu::noinline]] constexpr spec& output(const slot& o) { y.add(o); return *this; }
-  [[gnu::cold, gnu::noinline]] constexpr spec& parameter(const char* name, const shape& s, initial start = {}) { p.add({{s}, name, start}); return *this; }
-  [[gnu::cold, gnu::noinline]] constexpr spec& state(const char* name, const shape& s, float start) { states.add({{s, kind::accumulator}, name, constant(start)}); return *this; }
+  [[gnu::cold, gnu::noinline]] constexpr spec& output(const slot& o) {
+    y.add(o);
+    return *this;
+  }
+  [[gnu::cold, gnu::noinline]] constexpr spec& parameter(const char* name, const shape& s, initial start = {}) {
+    p.add({{s}, name, start});
+    return *this;
+  }
+  [[gnu::cold, gnu::noinline]] constexpr spec& state(const char* name, const shape& s, float start) {
+    states.add({{s, kind::accumulator}, name, constant(start)});
+    return *this;
+  }
   /// An intermediate for backward and commit: an accumulator, or 32-bit indices (`pass.saved_index`).
-  [[gnu::cold, gnu::noinline]] constexpr spec& saves(const char* name, const shape& s, kind k = kind::accumulator) { saved.add({{s, k}, name}); return *this; }
+  [[gnu::cold, gnu::noinline]] constexpr spec& saves(const char* name, const shape& s, kind k = kind::accumulator) {
+    saved.add({{s, k}, name});
+    return *this;
+  }
   /// Working memory of the bodies, in compute scalars a thread.
-  constexpr spec& scratch(extent scalars) { scratch_scalars = scalars; return *this; }
-  constexpr spec& reads(keep k) { read = k; return *this; }
+  constexpr spec& scratch(extent scalars) {
+    scratch_scalars = scalars;
+    return *this;
+  }
+  constexpr spec& reads(keep k) {
+    read = k;
+    return *this;
+  }
   /// y is x(i) under another shape. Where the plan shares the memory the layer is not called: its bodies are the copy for elsewhere.
-  constexpr spec& aliases(int i) { alias = i; return *this; }
+  constexpr spec& aliases(int i) {
+    alias = i;
+    return *this;
+  }
   /// y may be written over x(i).
-  constexpr spec& overwrites(int i) { over = i; return *this; }
+  constexpr spec& overwrites(int i) {
+    over = i;
+    return *this;
+  }
   /// Index input i is below n: checked at the door, before anything is written.
-  constexpr spec& index_below(int i, extent n) { index_limit[i] = n; return *this; }
+  constexpr spec& index_below(int i, extent n) {
+    index_limit[i] = n;
+    return *this;
+  }
   /// `pass.x_strided(i)` is used: a strided network input reaches the layer as it is, else it is packed before.
-  constexpr spec& takes_strides() { strided = true; return *this; }
+  constexpr spec& takes_strides() {
+    strided = true;
+    return *this;
+  }
 
   /// The first thing wrong with it.
   [[gnu::cold, gnu::noinline]] constexpr fault bad() const {

@@ -16,9 +16,15 @@ struct cpu {
   memory_source memory{};  // cpu{.memory = &resource}: anything like std::pmr::memory_resource
 
   static constexpr tenon::device_type type = tenon::device_type::cpu;
-  [[nodiscard]] errc try_allocate(std::size_t bytes, storage& to, failure& why) const noexcept { return storage::try_allocate(bytes, to, why, memory); }
-  void upload(void* to, const void* host, std::size_t bytes) const { if (bytes) std::memcpy(to, host, bytes); }
-  void download(void* host, const void* from, std::size_t bytes) const { if (bytes) std::memcpy(host, from, bytes); }
+  [[nodiscard]] errc try_allocate(std::size_t bytes, storage& to, failure& why) const noexcept {
+    return storage::try_allocate(bytes, to, why, memory);
+  }
+  void upload(void* to, const void* host, std::size_t bytes) const {
+    if (bytes) std::memcpy(to, host, bytes);
+  }
+  void download(void* host, const void* from, std::size_t bytes) const {
+    if (bytes) std::memcpy(host, from, bytes);
+  }
 };
 
 /// An executor: allocates its memory, moves bytes to and from the host. Ops find its kernels by `run_op` (see ops/op.hpp).
@@ -34,10 +40,8 @@ static_assert(executor<cpu>);
 /// Threads an executor's ops may use; scratch is planned for each.
 template <class D>
 constexpr int threads_of(const D& d) {
-  if constexpr (requires { d.threads; })
-    return d.threads > 1 ? d.threads : 1;
-  else
-    return 1;
+  if constexpr (requires { d.threads; }) return d.threads > 1 ? d.threads : 1;
+  else return 1;
 }
 
 /// What an op gets: the executor, the type in which to compute, and planned scratch memory, so that no op allocates.

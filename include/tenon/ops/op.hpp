@@ -40,8 +40,9 @@ struct op {
     } else if constexpr (requires { run_op(Self{}, ex, first, a...); }) {
       run_op(Self{}, ex, first, a...);
     } else {
-      static_assert(sizeof(First) == 0, "[ops] this executor cannot run this op (Self): add beside the executor "
-                                        "void run_op(Self, const tenon::execution<your_device, C>& ex, …)");
+      static_assert(sizeof(First) == 0,
+                    "[ops] this executor cannot run this op (Self): add beside the executor "
+                    "void run_op(Self, const tenon::execution<your_device, C>& ex, …)");
     }
   }
 };

@@ -26,8 +26,9 @@ struct random_key {
   /// The i-th four words: at most 2³² blocks of a stream are distinct for one forward.
   constexpr random_block block(std::uint64_t i) const {
     const std::uint64_t s = seed ^ (i >> 32) * 0x9E3779B97F4A7C15u;
-    return philox({{static_cast<std::uint32_t>(i), layer, static_cast<std::uint32_t>(forward), static_cast<std::uint32_t>(forward >> 32)}},
-                  static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(s >> 32));
+    return philox(
+        {{static_cast<std::uint32_t>(i), layer, static_cast<std::uint32_t>(forward), static_cast<std::uint32_t>(forward >> 32)}},
+        static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(s >> 32));
   }
   constexpr std::uint32_t bits(std::uint64_t i) const { return block(i / 4).v[i % 4]; }
   /// Uniform in [0, 1), 32 bits of it.

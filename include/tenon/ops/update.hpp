@@ -29,7 +29,8 @@ struct rule_slots {
 /// w, slots = rule(w, g, slots)
 struct update_op : op<update_op> {
   template <class Ex, class W, class G, class Rule>
-  static void host(const Ex& ex, view<W> w, view<const G> g, const rule_slots<W>& slots, const Rule& rule, const step_info& info) {
+  static void host(const Ex& ex, view<W> w, view<const G> g, const rule_slots<W>& slots, const Rule& rule,
+                   const step_info& info) {
     tenon::detail::parallel(ex.threads(), w.numel(), 16384, [&](extent from, extent to, int) noexcept {
       W* part[max_slots]{};
       for (int k = 0; k < Rule::slots; ++k) part[k] = slots.p[k] + from;

@@ -55,6 +55,11 @@ class storage {
     else ::operator delete(static_cast<void*>(b), std::align_val_t{alignment});
   }
 
+  // apart, because every holder of a tensor would carry a copy of it
+  [[gnu::noinline]] static void release(block* b) noexcept {
+    if (__atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) == 1) b->destroy(b);
+  }
+
  public:
   storage() = default;
   storage(const storage& o) noexcept : b_(o.b_) {
@@ -66,7 +71,7 @@ class storage {
     return *this;
   }
   ~storage() {
-    if (b_ && __atomic_fetch_sub(&b_->refs, 1, __ATOMIC_ACQ_REL) == 1) b_->destroy(b_);
+    if (b_) release(b_);
   }
 
   /// Fresh memory with undefined contents; `to` stays as it was on an error. Errors: no_memory, overflow.

@@ -40,7 +40,8 @@ class tensor {
   using element_type = T;
   using device_type = Device;
   tensor() = default;
-  [[gnu::noinline]] tensor(storage owner, const strided_view<T, Device>& v, bool read_only = std::is_const_v<T>, std::uint64_t stamp = 0) noexcept
+  [[gnu::noinline]] tensor(storage owner, const strided_view<T, Device>& v, bool read_only = std::is_const_v<T>,
+                           std::uint64_t stamp = 0) noexcept
       : owner_(std::move(owner)), view_(v), n_(v.numel()), dense_(v.dense()), read_only_(read_only || std::is_const_v<T>),
         stamp_(stamp) {}
   template <class U>
