@@ -9,6 +9,12 @@
 #include "tenon/core/float16.hpp"
 #include "tenon/core/precision.hpp"
 #include "tenon/core/shape.hpp"
+
+// First, for what refuses to compile is here: a compiler lists how it came to a header, and this way is the shortest.
+#include "tenon/layers/layer.hpp"
+
+#include "tenon/graph/shape_check.hpp"
+
 #include "tenon/graph/graph.hpp"
 #include "tenon/graph/model.hpp"
 #include "tenon/layers/layers.hpp"

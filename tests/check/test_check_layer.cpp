@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kit against layers known to be wrong, and against their healthy twins.
+#include <sys/wait.h>
 #include "../catch.hpp"
 #include "tenon/check/check_layer.hpp"
 #include "wrong_layers.hpp"
@@ -34,6 +35,15 @@ struct third {
       for (tenon::extent i = 0; i < dx.numel(); ++i)
         dx[i] = pass.dy()[i] * static_cast<wrong::scalar_of<decltype(pass)>>(1.0 / 3);
   }
+};
+struct careless {
+  static constexpr auto name = "careless";
+  constexpr tenon::spec infer(tenon::inputs x) const { return tenon::spec{x[0]}.saves("twice", x[0]); }
+  void forward(auto& pass) const {
+    auto s = pass.saved(0);
+    for (tenon::extent i = 0; i < s.numel() || i == 0; ++i) s[i] = pass.x()[i] + pass.x()[i];
+  }
+  void backward(auto&) const {}
 };
 void accepts(const check_report& r) {
   INFO(r.text);
@@ -113,4 +123,32 @@ TEST_CASE("the same seed gives the same report, another one other numbers") {
              again = check_layer(wrong::conv<disease::border_dx>{}, {5});
   CHECK(one.text == again.text);
   CHECK(one.text != check_layer(wrong::conv<disease::border_dx>{}, {5}, {.seed = 9}).text);
+}
+
+TEST_CASE("a body that does not ask whether a view is empty is named before the program stops") {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  SUCCEED("the sanitizer speaks first");
+  return;
+#endif
+#endif
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    signal(SIGSEGV, SIG_DFL);  // not Catch's
+    dup2(ends[1], STDERR_FILENO);
+    static_cast<void>(check_layer(careless{}, {4}));
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string said;
+  for (char buffer[512]; const ssize_t n = read(ends[0], buffer, sizeof buffer);)
+    said.append(buffer, static_cast<std::size_t>(n));
+  close(ends[0]);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(said.find("[check_layer] careless: a body uses a view that is empty") == 0);
 }

@@ -65,7 +65,8 @@ TEST_CASE("tied parameters: one gradient, cleared once, of both places") {
   CHECK(m.parameters()[0].name == "w.weight");
   const auto p = two.parameters();
   for (std::size_t i = 0; i < 4; ++i)
-    std::memcpy(p[i].value.data(), m.parameters()[i % 2].value.data(), static_cast<std::size_t>(p[i].value.numel()) * sizeof(float));
+    std::memcpy(p[i].value.data(), m.parameters()[i % 2].value.data(),
+                static_cast<std::size_t>(p[i].value.numel()) * sizeof(float));
   const std::vector<float> x = integers(6, 1), dy = integers(6, 2);
   spoil(m);
   for (int round = 1; round <= 2; ++round) {

@@ -15,9 +15,13 @@ std::string bound(const Net& net) {
 struct fickle {
   bool input = false;
   static constexpr auto name = "fickle";
-  constexpr tenon::spec infer(tenon::inputs x) const { return tenon::spec{x[0]}.reads(input ? tenon::keep::input : tenon::keep::nothing); }
+  constexpr tenon::spec infer(tenon::inputs x) const {
+    return tenon::spec{x[0]}.reads(input ? tenon::keep::input : tenon::keep::nothing);
+  }
   void forward(auto& pass) const { tenon::ops::copy(pass.ex(), pass.y(), pass.x()); }
-  void backward(auto& pass) const { if (auto dx = pass.dx()) tenon::ops::copy(pass.ex(), dx, pass.dy()); }
+  void backward(auto& pass) const {
+    if (auto dx = pass.dx()) tenon::ops::copy(pass.ex(), dx, pass.dy());
+  }
 };
 /// Asks for anything.
 struct greedy {
@@ -51,34 +55,37 @@ struct moody {
 };
 template <int N>
 auto nested() {
-  if constexpr (N == 0)
-    return nn::relu{};
-  else
-    return nn::residual{nested<N - 1>()};
+  if constexpr (N == 0) return nn::relu{};
+  else return nn::residual{nested<N - 1>()};
 }
 }  // namespace
 
 TEST_CASE("sizes: left out, wrong, too large") {
   CHECK(bound(network({4}, nn::linear{.out = 3}, nn::linear{})) == "a size left out|network|1.linear|0|1");
   CHECK(bound(network({4}, nn::linear{.out = 3}, nn::linear{.out = 2, .in = 7})) == "extent|network|1.linear|3|7|axis 1");
-  CHECK(bound(network({4}, nn::residual{nn::linear{.out = 4}, nn::residual{nn::linear{.out = -1}}})) == "a size left out|network|0.1.0.linear|-1|1");
+  CHECK(bound(network({4}, nn::residual{nn::linear{.out = 4}, nn::residual{nn::linear{.out = -1}}})) ==
+        "a size left out|network|0.1.0.linear|-1|1");
   CHECK(bound(network({4}, nn::residual{nn::linear{.out = 3}})) == "extent|network|0.add|4|3|axis 1");
   CHECK(bound(network({1, 4, 4}, nn::conv2d{.out = 2, .kernel = 5})) == "extent too small|network|0.conv2d|4|5|axis 2");
   CHECK(bound(network({4}, nn::max_pool2d{.kernel = 2})) == "rank|network|0.max_pool2d|2|4");
-  CHECK(bound(network({4}, nn::linear{.out = 1LL << 40}, nn::linear{.out = 1LL << 40})).starts_with("overflow|network|1.linear|"));
+  CHECK(
+      bound(network({4}, nn::linear{.out = 1LL << 40}, nn::linear{.out = 1LL << 40})).starts_with("overflow|network|1.linear|"));
   CHECK(bound(network({1LL << 40}, nn::linear{.out = 1LL << 40})).starts_with("overflow|network|0.linear|"));
   CHECK(bound(network({INT64_MAX, 3}, nn::relu{})).starts_with("overflow|network|input|"));
   CHECK(bound(network({2}, greedy{.scratch = INT64_MAX})).starts_with("overflow|network|0.greedy|"));
   const auto sum = failed([&] {  // each fits, together they do not
-    tenon::graph g{network({1 << 20}, nn::linear{.out = 1 << 24}, nn::linear{.out = 1 << 20}, nn::linear{.out = 1 << 24}, nn::linear{.out = 1 << 20})};
+    tenon::graph g{network({1 << 20}, nn::linear{.out = 1 << 24}, nn::linear{.out = 1 << 20}, nn::linear{.out = 1 << 24},
+                           nn::linear{.out = 1 << 20})};
   });
   CHECK(sum.code == errc::overflow);
 }
 TEST_CASE("inputs: open inner axes, negative extents, no axis, too many") {
-  CHECK(bound(network(input{{dyn, dyn, 3}}, nn::relu{})) == "extent|network|input: only the batch, axis 0, may be dyn|-1|1|axis 1");
+  CHECK(bound(network(input{{dyn, dyn, 3}}, nn::relu{})) ==
+        "extent|network|input: only the batch, axis 0, may be dyn|-1|1|axis 1");
   CHECK(bound(network(input{{dyn, -5}}, nn::relu{})).starts_with("negative extent|network|input"));
   CHECK(bound(network(input{tenon::shape{}}, nn::relu{})).starts_with("rank|network|input"));
-  CHECK(bound(network({2}, greedy{.open_axis = true})) == "extent|network|0.greedy: only the batch, axis 0, may be dyn|-1|1|axis 1");
+  CHECK(bound(network({2}, greedy{.open_axis = true})) ==
+        "extent|network|0.greedy: only the batch, axis 0, may be dyn|-1|1|axis 1");
   CHECK(bound(network({1, 1, 1, 1, 1, 1, 1, 1}, nn::relu{})).starts_with("rank|network|"));
   const input i{{dyn, 2}};
   CHECK(bound(network(i, i, i, i, i, greedy{})).starts_with("limit|network|"));
@@ -89,11 +96,14 @@ TEST_CASE("inputs: open inner axes, negative extents, no axis, too many") {
   CHECK(bound(network(input{{dyn, 2}, "t", tenon::kind::index})).starts_with("kind|network|"));
 }
 TEST_CASE("names: two parameters or two states of one name, tied layers that differ, reads that depend on fields") {
-  CHECK(bound(network({4}, nn::named{"a", nn::linear{.out = 4}}, nn::named{"a", nn::linear{.out = 4}})).starts_with("name|network|"));
+  CHECK(bound(network({4}, nn::named{"a", nn::linear{.out = 4}}, nn::named{"a", nn::linear{.out = 4}}))
+            .starts_with("name|network|"));
   CHECK(bound(network({2}, greedy{.parameters = 2})).starts_with("name|network|"));
   CHECK(bound(network({2}, greedy{.states = 2})).starts_with("name|network|"));
-  CHECK(bound(network({4}, nn::tied{"w", nn::linear{.out = 4}}, nn::tied{"w", nn::linear{.out = 3}})).starts_with("extent|network|"));
-  CHECK(bound(network({4}, nn::tied{"w", nn::linear{.out = 4}}, nn::tied{"w", nn::linear{.out = 4, .bias = false}})).starts_with("number of inputs|network|"));
+  CHECK(bound(network({4}, nn::tied{"w", nn::linear{.out = 4}}, nn::tied{"w", nn::linear{.out = 3}}))
+            .starts_with("extent|network|"));
+  CHECK(bound(network({4}, nn::tied{"w", nn::linear{.out = 4}}, nn::tied{"w", nn::linear{.out = 4, .bias = false}}))
+            .starts_with("number of inputs|network|"));
   CHECK(bound(network({2}, fickle{.input = true})) == "value out of range|network|fickle|1|0");
   CHECK(bound(network({2}, fickle{})) == "ok|||0|0");
   CHECK(bound(network({2}, greedy{.parameters = 9})).starts_with("limit|network|0.greedy|9|8"));

@@ -60,13 +60,15 @@ TEST_CASE("model, graph and fixed train to the same bits") {
   }
   const auto x = images(9);
   const auto xv = view(x, {batch, 1, 6, 6});
-  CHECK(bits(tenon::model<everything>{{.seed = 7}}(xv)) == std::vector<unsigned char>(reinterpret_cast<const unsigned char*>(answers(xv).data()),
-                                                                                    reinterpret_cast<const unsigned char*>(answers(xv).data() + batch * 3)));
+  CHECK(bits(tenon::model<everything>{{.seed = 7}}(xv)) ==
+        std::vector<unsigned char>(reinterpret_cast<const unsigned char*>(answers(xv).data()),
+                                   reinterpret_cast<const unsigned char*>(answers(xv).data() + batch * 3)));
 }
 TEST_CASE("batches of any size on one program: no new plan, each sample as it is alone") {
   // without batch statistics and draws, a sample does not know its neighbours
-  static constexpr auto alone = tenon::network({1, 6, 6}, nn::conv2d{.out = 4, .kernel = 3}, nn::relu{}, nn::max_pool2d{.kernel = 2},
-                                               nn::residual{nn::conv2d{.out = 4, .kernel = 1}, nn::tanh{}}, nn::flatten{}, nn::linear{.out = 3});
+  static constexpr auto alone =
+      tenon::network({1, 6, 6}, nn::conv2d{.out = 4, .kernel = 3}, nn::relu{}, nn::max_pool2d{.kernel = 2},
+                     nn::residual{nn::conv2d{.out = 4, .kernel = 1}, nn::tanh{}}, nn::flatten{}, nn::linear{.out = 3});
   tenon::model<alone> m, single;
   tenon::model<everything> any;
   const void* plan = &m.bound();
@@ -85,7 +87,8 @@ TEST_CASE("batches of any size on one program: no new plan, each sample as it is
       const auto y1 = single.forward(view(x.data() + i * 36, {1, 1, 6, 6}));
       for (extent k = 0; k < 3; ++k) CHECK(y1[k] == Approx(y[i * 3 + k]).margin(1e-5));
       single.backward(view(dy.data() + i * 3, {1, 3}), view(dx1.data(), {1, 1, 6, 6}));
-      for (extent k = 0; k < 36; ++k) CHECK(dx1[static_cast<std::size_t>(k)] == Approx(dx[static_cast<std::size_t>(i * 36 + k)]).margin(1e-4));
+      for (extent k = 0; k < 36; ++k)
+        CHECK(dx1[static_cast<std::size_t>(k)] == Approx(dx[static_cast<std::size_t>(i * 36 + k)]).margin(1e-4));
     }
     const auto sum = gradients(single), all = gradients(m);
     for (std::size_t i = 0; i < sum.size(); ++i) CHECK(all[i] == Approx(sum[i]).margin(1e-3));
@@ -156,8 +159,9 @@ TEST_CASE("an output that is the input, twice the same value, and an alias of an
   std::vector<float> a{1, 1, 1}, b{10, 10, 10}, c{100, 100, 100}, dx(3);
   m.backward_all({view(a, {1, 3}), view(b, {1, 3}), view(c, {1, 3})}, t, {view(dx, {1, 3})});
   CHECK(dx == std::vector<float>{111, 11, 111});
-  static constexpr auto aliased = tenon::network({1, 2, 2}, nn::conv2d{.out = 1, .kernel = 1},
-                                                 nn::branch{nn::shortcut{}, nn::flatten{}, nn::shortcut{nn::flatten{}, nn::linear{.out = 2}}});
+  static constexpr auto aliased =
+      tenon::network({1, 2, 2}, nn::conv2d{.out = 1, .kernel = 1},
+                     nn::branch{nn::shortcut{}, nn::flatten{}, nn::shortcut{nn::flatten{}, nn::linear{.out = 2}}});
   tenon::model<aliased> n;
   make_whole(n);
   const std::vector<float> z{1, 2, 3, 4}, d4{1, 2, 3, 4}, e4{5, 6, 7, 8}, d2{0, 0};

@@ -13,7 +13,8 @@ struct batch {
   extent n;
   std::vector<float> x, dy, dx;
   batch(extent samples, extent in, extent out, std::uint64_t seed)
-      : n(samples), x(integers(samples * in, seed)), dy(integers(samples * out, seed + 9)), dx(static_cast<std::size_t>(samples * in), 1e9f) {}
+      : n(samples), x(integers(samples * in, seed)), dy(integers(samples * out, seed + 9)),
+        dx(static_cast<std::size_t>(samples * in), 1e9f) {}
 };
 struct outcome {
   std::vector<unsigned char> gradients, values, y1, y2;
@@ -30,9 +31,7 @@ outcome run(M&& m, tenon::shape sample, extent out, bool interleaved) {
     for (int i = 0; i < sample.rank(); ++i) s = s.append(sample[i]);
     return s;
   };
-  auto back = [&](batch& w, tenon::tape& t) {
-    m.backward(view(w.dy, {w.n, out}), t, view(w.dx, as_input(w)));
-  };
+  auto back = [&](batch& w, tenon::tape& t) { m.backward(view(w.dy, {w.n, out}), t, view(w.dx, as_input(w))); };
   tenon::tape s{m}, t{m};
   outcome o;
   auto y1 = m.forward(view(a.x, as_input(a)), s);
@@ -84,7 +83,8 @@ TEST_CASE("gradients of two batches in flight are the sum of two single runs, on
   CHECK(*std::max_element(sum.begin(), sum.end()) > 0);
 }
 TEST_CASE("fan-out: a value read by three parts gets the sum of three gradients") {
-  static constexpr auto fan = tenon::network({3}, nn::linear{.out = 3}, nn::branch{nn::residual{}, nn::linear{.out = 3}}, nn::add{});
+  static constexpr auto fan =
+      tenon::network({3}, nn::linear{.out = 3}, nn::branch{nn::residual{}, nn::linear{.out = 3}}, nn::add{});
   tenon::model<fan> m;
   make_whole(m);
   const std::vector<float> x{1, 2, -1}, dy{1, -2, 3};

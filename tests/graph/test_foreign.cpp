@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters in memory that is not the model's: a vector, an imported tensor. Update writes there, and what cannot serve is refused.
+// Parameters in memory that is not the model's: a vector, an imported tensor. Update writes there; what cannot serve is refused.
 #include <memory>
 #include "../catch.hpp"
 #include "support/witness.hpp"
@@ -71,9 +71,12 @@ TEST_CASE("what cannot be a parameter is refused, and nothing changes") {
   CHECK(fault("head.wait", wrap({2, 3})) == "name|bind_parameter|head.wait|0|0");
   CHECK(fault("head.weight", wrap({6})) == "rank|bind_parameter|head.weight|1|2");
   CHECK(fault("head.weight", wrap({3, 2})) == "extent|bind_parameter|head.weight|3|2|axis 0");
-  CHECK(fault("head.weight", tenon::borrow(view<double>(doubles.data(), {2, 3}), 0)).starts_with("dtype|bind_parameter|head.weight|"));
-  CHECK(fault("head.weight", tenon::borrow(view<const float>(memory.data(), {2, 3}), 0)) == "read-only memory|bind_parameter|head.weight|0|0");
-  CHECK(fault("head.weight", tenon::borrow(tenon::strided_view<float>(memory.data(), {2, 3}, {{1, 2}}), 0)) == "not dense|bind_parameter|head.weight|0|0");
+  CHECK(fault("head.weight", tenon::borrow(view<double>(doubles.data(), {2, 3}), 0))
+            .starts_with("dtype|bind_parameter|head.weight|"));
+  CHECK(fault("head.weight", tenon::borrow(view<const float>(memory.data(), {2, 3}), 0)) ==
+        "read-only memory|bind_parameter|head.weight|0|0");
+  CHECK(fault("head.weight", tenon::borrow(tenon::strided_view<float>(memory.data(), {2, 3}, {{1, 2}}), 0)) ==
+        "not dense|bind_parameter|head.weight|0|0");
   CHECK(fault("head.weight", tenon::tensor<>()).substr(0, 4) == "rank");
   auto* odd = reinterpret_cast<std::byte*>(memory.data()) + 1;
   const tenon::tensor<> crooked(wrap({2, 3}).owner(), {odd, tenon::float32, {}, {2, 3}, {{3, 1}}, false});

@@ -3,6 +3,7 @@
 // graph ever looks behind a pointer. A program of its own: it forks to see the host fault.
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 #include <cstdio>
 #include "support/guarded_device.hpp"
 #include "support/witness.hpp"
@@ -22,6 +23,8 @@ bool dies(F&& f) {
   std::fflush(stdout);
   const pid_t child = fork();
   if (child == 0) {
+    close(STDERR_FILENO);
+    std::signal(SIGSEGV, SIG_DFL);  // a sanitizer's would print
     f();
     _exit(0);
   }
@@ -42,10 +45,8 @@ template <class T>
 std::vector<unsigned char> bits_of(const T& t) {
   const tenon::array_ref a = t.describe();
   std::vector<unsigned char> b(static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes()));
-  if (a.device.type == guarded::type)
-    guarded{}.download(b.data(), a.data, b.size());
-  else
-    std::memcpy(b.data(), a.data, b.size());
+  if (a.device.type == guarded::type) guarded{}.download(b.data(), a.data, b.size());
+  else std::memcpy(b.data(), a.data, b.size());
   return b;
 }
 template <class M>
@@ -99,10 +100,11 @@ void trains_alike() {
   expect(bits_of(clone(on_device(x, {2, 1, 6, 6}))) == bits_of(device(on_device(x, {2, 1, 6, 6}))), "a clone there");
 }
 void every_other_layer() {
-  static constexpr auto cell = tenon::network(tenon::input{{tenon::dyn, 3}, "x"}, tenon::input{{tenon::dyn, 2}, "h"}, tenon::input{{tenon::dyn, 2}, "c"},
-                                              nn::lstm_cell{.out = 2});
-  static constexpr auto words = tenon::network(tenon::input{{tenon::dyn, 3}, "tokens", tenon::kind::index}, nn::embedding{.rows = 5, .out = 4},
-                                               nn::flatten{}, nn::linear{.out = 4}, nn::softmax{});
+  static constexpr auto cell = tenon::network(tenon::input{{tenon::dyn, 3}, "x"}, tenon::input{{tenon::dyn, 2}, "h"},
+                                              tenon::input{{tenon::dyn, 2}, "c"}, nn::lstm_cell{.out = 2});
+  static constexpr auto words =
+      tenon::network(tenon::input{{tenon::dyn, 3}, "tokens", tenon::kind::index}, nn::embedding{.rows = 5, .out = 4},
+                     nn::flatten{}, nn::linear{.out = 4}, nn::softmax{});
   tenon::model<cell> a;
   tenon::model<cell, guarded> b;
   const auto x = wave(6, 1), h = wave(4, 2), c = wave(4, 3), d = wave(4, 4);
@@ -123,7 +125,8 @@ void every_other_layer() {
   expect(failed([&] { g.forward(on_device(wrong, {2, 3})); }).code == errc::index, "an index out of range is found there, too");
   const tenon::model<words, guarded, tenon::precision<tenon::bfloat16>> half;
   const tenon::model<words, tenon::cpu, tenon::precision<tenon::bfloat16>> half_host;
-  expect(bits_of(half(on_device(ids, {2, 3}))) == bits_of(half_host(view(ids, {2, 3}))), "bfloat16 storage, master weights cast there");
+  expect(bits_of(half(on_device(ids, {2, 3}))) == bits_of(half_host(view(ids, {2, 3}))),
+         "bfloat16 storage, master weights cast there");
 }
 void refuses() {
   tenon::model<whole, guarded> m;

@@ -52,7 +52,8 @@ TEST_CASE("x: each fault has its own code, argument and numbers, in forward, in 
   make_whole(m);
   tenon::graph g{whole};
   const auto values = value_bits(m);
-  const std::string f32 = number(tenon::float32.packed()), f64 = number(tenon::float64.packed()), cpu = number(tenon::device{}.packed());
+  const std::string f32 = number(tenon::float32.packed()), f64 = number(tenon::float64.packed()),
+                    cpu = number(tenon::device{}.packed());
   const std::pair<described, std::string> cases[]{
       {{.dtype = tenon::float64}, "dtype|x|" + f64 + "|" + f32},
       {{.dtype = tenon::int32}, "dtype|x|" + number(tenon::int32.packed()) + "|" + f32},
@@ -65,7 +66,8 @@ TEST_CASE("x: each fault has its own code, argument and numbers, in forward, in 
       {{.shape = {-3, 4}}, "negative extent|x|-3|1|axis 0"},
       {{.shape = {2, -4}}, "negative extent|x|-4|4|axis 1"},
       {{.null = true}, "null data|x|0|0"},
-      {{.shape = {extent{1} << 60, 4}}, "overflow|batch|" + number(extent{1} << 60) + "|" + number(m.bound().planned().batch_limit)},
+      {{.shape = {extent{1} << 60, 4}},
+       "overflow|batch|" + number(extent{1} << 60) + "|" + number(m.bound().planned().batch_limit)},
       {{.off = 2}, "alignment|x|2|0"},
   };
   for (const auto& [what, said] : cases) {
@@ -89,9 +91,7 @@ TEST_CASE("x: each fault has its own code, argument and numbers, in forward, in 
   // the message is one line that says it all
   try {
     m.forward(described{.shape = {2, 5}}.make());
-  } catch (const tenon::error& e) {
-    CHECK(std::string(e.what()) == "[forward] x: extent, axis 1: got 5, expected 4.");
-  }
+  } catch (const tenon::error& e) { CHECK(std::string(e.what()) == "[forward] x: extent, axis 1: got 5, expected 4."); }
 }
 TEST_CASE("dy and dx: the same, and gradients stay as they were") {
   tenon::model<whole> m;
@@ -103,7 +103,8 @@ TEST_CASE("dy and dx: the same, and gradients stay as they were") {
   const std::string f32 = number(tenon::float32.packed());
   const std::pair<described, std::string> of_dy[]{
       {{.dtype = tenon::float64, .shape = {2, 3}}, "dtype|dy|" + number(tenon::float64.packed()) + "|" + f32},
-      {{.shape = {2, 3}, .device = elsewhere}, "device|dy|" + number(elsewhere.packed()) + "|" + number(tenon::device{}.packed())},
+      {{.shape = {2, 3}, .device = elsewhere},
+       "device|dy|" + number(elsewhere.packed()) + "|" + number(tenon::device{}.packed())},
       {{.shape = {6}}, "rank|dy|1|2"},
       {{.shape = {3, 3}}, "extent|dy|3|2|axis 0"},
       {{.shape = {2, 4}}, "extent|dy|4|3|axis 1"},
@@ -137,7 +138,8 @@ TEST_CASE("dy and dx: the same, and gradients stay as they were") {
   CHECK(gradient_bits(m) == g);
 }
 TEST_CASE("how many inputs and outputs there are") {
-  static constexpr auto two = tenon::network(tenon::input{{tenon::dyn, 3}, "a"}, tenon::input{{tenon::dyn, 3}, "b"}, nn::add{}, nn::split{.first = 1});
+  static constexpr auto two =
+      tenon::network(tenon::input{{tenon::dyn, 3}, "a"}, tenon::input{{tenon::dyn, 3}, "b"}, nn::add{}, nn::split{.first = 1});
   tenon::model<two> m;
   const std::vector<float> x(12, 1.0f);
   const auto a = view(x.data(), {2, 3}), b = view(x.data(), {3, 3});

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include "../catch.hpp"
 #include "support/random_network.hpp"
-#include "tenon/graph/fixed.hpp"
 using namespace tests;
 using tenon::extent, tenon::view;
 namespace detail = tenon::detail;
@@ -47,16 +46,19 @@ bool disjoint(const std::vector<placed>& all) {
 }
 void expect_disjoint(const detail::plan& p, extent batch) {
   std::vector<placed> scratch, inference, gradients, saved;
-  std::size_t sum = 0, gradient_sum = 0;
+  std::size_t sum = 0, gradient_sum = 0, widest = 0;
   for (int v = 0; v < p.values.size(); ++v) {
     const auto& q = p.at(v);
-    const std::size_t need = static_cast<std::size_t>(detail::with_batch(q.s, batch).numel()) * 4, line = detail::line(need) + 64 * static_cast<std::size_t>(batch);
+    const std::size_t need = static_cast<std::size_t>(detail::with_batch(q.s, batch).numel()) * 4,
+                      line = detail::line(need) + 64 * static_cast<std::size_t>(batch);
+    widest = std::max(widest, line);
     if (q.producer < 0) continue;
     if (q.root == v && q.out_memory < 0) {
       int born = 0, dies = 0;
       life(p, v, born, dies);
       sum += line;
-      (q.kept ? saved : scratch).push_back({v, q.kept ? 0 : born, q.kept ? p.nodes.size() : dies, (q.kept ? q.saved : q.scratch.at).at(batch), 0});
+      (q.kept ? saved : scratch)
+          .push_back({v, q.kept ? 0 : born, q.kept ? p.nodes.size() : dies, (q.kept ? q.saved : q.scratch.at).at(batch), 0});
       auto& last = (q.kept ? saved : scratch).back();
       last.end = last.at + need;
       inference.push_back({v, born, dies, q.inference.at.at(batch), q.inference.at.at(batch) + need});
@@ -71,7 +73,8 @@ void expect_disjoint(const detail::plan& p, extent batch) {
   for (int i = 0; i < p.nodes.size(); ++i)
     for (int k = 0; k < p.nodes[i].out.saved.size(); ++k) {
       const std::size_t at = p.nodes[i].saved[k].at(batch);
-      saved.push_back({1000 + 8 * i + k, 0, 1, at, at + static_cast<std::size_t>(detail::with_batch(p.nodes[i].out.saved[k], batch).numel()) * 4});
+      saved.push_back({1000 + 8 * i + k, 0, 1, at,
+                       at + static_cast<std::size_t>(detail::with_batch(p.nodes[i].out.saved[k], batch).numel()) * 4});
     }
   std::size_t temporaries = 0;
   for (const auto& n : p.nodes)
@@ -83,7 +86,7 @@ void expect_disjoint(const detail::plan& p, extent batch) {
   CHECK(disjoint(gradients));
   for (const placed& g : gradients) CHECK((temporaries == 0 || g.end <= p.sum_at[0].at(batch)));
   CHECK(p.inference.at(batch) <= sum);
-  CHECK(p.scratch.at(batch) <= std::max(sum, gradient_sum) + 4 * static_cast<std::size_t>(batch) * 64);
+  CHECK(p.scratch.at(batch) <= std::max(sum, gradient_sum + tenon::max_inputs * widest));
   for (const auto* list : {&scratch, &gradients})
     for (const placed& v : *list) CHECK(v.end <= p.scratch.at(batch));
   for (const placed& v : inference) CHECK(v.end <= p.inference.at(batch));
@@ -114,7 +117,8 @@ TEST_CASE("random networks: nothing alive shares memory, and a run gives the bit
         dx.emplace_back(x.back().size(), 1e20f);
         r.value[static_cast<std::size_t>(i)] = x.back();
       }
-      for (int k = 0; k < plan.out.size(); ++k) dy.push_back(wave(plan.output(k, batch).numel(), static_cast<std::uint64_t>(round + 7 * k)));
+      for (int k = 0; k < plan.out.size(); ++k)
+        dy.push_back(wave(plan.output(k, batch).numel(), static_cast<std::uint64_t>(round + 7 * k)));
       r.key = {5, g.counters().forwards + 1, 0};
       tenon::tape t{g};
       auto all = [&](auto&& f) {  // initializer lists of the right length
@@ -149,7 +153,8 @@ TEST_CASE("random networks: nothing alive shares memory, and a run gives the bit
   }
 }
 TEST_CASE("a chain of layers needs the memory of two values, not of all") {
-  static constexpr auto chain = tenon::network({64}, nn::dropout{}, nn::dropout{}, nn::dropout{}, nn::dropout{}, nn::dropout{}, nn::dropout{});
+  static constexpr auto chain =
+      tenon::network({64}, nn::dropout{}, nn::dropout{}, nn::dropout{}, nn::dropout{}, nn::dropout{}, nn::dropout{});
   tenon::model<chain> m;
   const auto& p = m.bound().planned();
   CHECK(p.saved.at(10) == 0);
@@ -157,7 +162,8 @@ TEST_CASE("a chain of layers needs the memory of two values, not of all") {
   CHECK(p.scratch.at(10) <= 2 * 64 * 4 * 10);
 }
 TEST_CASE("what is kept is what backward reads, and no more") {
-  static constexpr auto net = tenon::network({64}, nn::linear{.out = 64}, nn::dropout{}, nn::relu{}, nn::linear{.out = 64}, nn::dropout{});
+  static constexpr auto net =
+      tenon::network({64}, nn::linear{.out = 64}, nn::dropout{}, nn::relu{}, nn::linear{.out = 64}, nn::dropout{});
   tenon::model<net> m;
   CHECK(m.bound().planned().saved.at(3) == 3 * 64 * 4);  // relu's y, which the second linear reads, too
   CHECK(!m.bound().output_is_kept(0));
@@ -170,30 +176,37 @@ TEST_CASE("what is kept is what backward reads, and no more") {
   CHECK(!m.forward(view(x, {1, 64})).read_only());
 }
 TEST_CASE("the compiler plans as the run-time does") {
-  auto compare = [](const auto& frozen, const detail::plan& p) {
-    auto equal = [](const tenon::detail::room& a, const tenon::detail::room& b) { return a.at == b.at && a.unit == b.unit && a.born == b.born && a.dies == b.dies; };
-    CHECK(frozen.saved == p.saved);
-    CHECK(frozen.scratch == p.scratch);
-    CHECK(frozen.inference == p.inference);
-    CHECK(frozen.work_per_thread == p.work_per_thread);
-    for (int v = 0; v < p.values.size(); ++v) {
-      const auto &a = frozen.at(v), &b = p.at(v);
-      CHECK((a.root == b.root && a.grad_root == b.grad_root && a.kept == b.kept && a.saved == b.saved && a.reach == b.reach));
-      CHECK((equal(a.scratch, b.scratch) && equal(a.inference, b.inference) && equal(a.grad, b.grad)));
+  auto compare = [](const detail::plan& a, const detail::plan& b) {
+    auto equal = [](const detail::room& p, const detail::room& q) {
+      return p.at == q.at && p.unit == q.unit && p.born == q.born && p.dies == q.dies;
+    };
+    CHECK((a.saved == b.saved && a.scratch == b.scratch && a.inference == b.inference));
+    CHECK(a.work_per_thread == b.work_per_thread);
+    CHECK(a.batch_limit == b.batch_limit);
+    REQUIRE((a.nodes.size() == b.nodes.size() && a.values.size() == b.values.size()));
+    for (int i = 0; i < tenon::max_inputs; ++i) CHECK((a.sum_at[i] == b.sum_at[i] && a.takes_strides[i] == b.takes_strides[i]));
+    for (int v = 0; v < a.values.size(); ++v) {
+      const auto &p = a.at(v), &q = b.at(v);
+      CHECK((p.root == q.root && p.grad_root == q.grad_root && p.kept == q.kept && p.saved == q.saved && p.reach == q.reach));
+      CHECK((equal(p.scratch, q.scratch) && equal(p.inference, q.inference) && equal(p.grad, q.grad)));
     }
-    for (int i = 0; i < p.nodes.size(); ++i) {
-      const auto &a = frozen.nodes[i], &b = p.nodes[i];
-      CHECK((a.alias == b.alias && a.alias_back == b.alias_back));
-      for (int k = 0; k < tenon::max_inputs; ++k) CHECK((a.sum[k] == b.sum[k] && a.saved[k] == b.saved[k]));
-      for (int k = 0; k < tenon::max_parameters; ++k) CHECK((a.clears[k] == b.clears[k] && a.p[k] == b.p[k]));
+    for (int i = 0; i < a.nodes.size(); ++i) {
+      const auto &p = a.nodes[i], &q = b.nodes[i];
+      CHECK((p.alias == q.alias && p.alias_back == q.alias_back));
+      CHECK(std::string(a.text(p.path)) == b.text(q.path));
+      for (int k = 0; k < tenon::max_inputs; ++k) CHECK((p.sum[k] == q.sum[k] && p.saved[k] == q.saved[k]));
+      for (int k = 0; k < tenon::max_parameters; ++k) CHECK((p.clears[k] == q.clears[k] && p.p[k] == q.p[k]));
+    }
+    REQUIRE((a.parameters.size() == b.parameters.size() && a.states.size() == b.states.size()));
+    for (int i = 0; i < a.parameters.size(); ++i) {
+      CHECK(std::string(a.text(a.parameters[i].name)) == b.text(b.parameters[i].name));
+      CHECK((a.parameters[i].cast == b.parameters[i].cast && a.parameters[i].cast_inference == b.parameters[i].cast_inference));
     }
   };
-  constexpr auto widths = detail::arrays_of<tenon::precision<float, float, float, float>, tenon::cpu>.width;
-  constexpr auto counts = detail::count_plan<everything>(widths);
-  constexpr auto frozen = detail::freeze_plan<everything, counts>(widths);
-  compare(frozen, tenon::model<everything>{}.bound().planned());
-  constexpr auto half_widths = detail::arrays_of<tenon::precision<tenon::bfloat16>, tenon::cpu>.width;
-  constexpr auto half_counts = detail::count_plan<whole>(half_widths);
-  constexpr auto half = detail::freeze_plan<whole, half_counts>(half_widths);
-  compare(half, tenon::graph{whole, {.dtype = tenon::bfloat16_dtype}}.bound().planned());
+  using half = tenon::precision<tenon::bfloat16>;
+  compare(tenon::model<everything>{}.bound().planned(), tenon::graph{everything}.bound().planned());
+  compare(tenon::model<everything, tenon::cpu, half>{}.bound().planned(),
+          tenon::graph{everything, {.dtype = tenon::bfloat16_dtype}}.bound().planned());
+  compare(tenon::compiled_plan<whole, tenon::precision_of<double>>::plan,
+          tenon::graph{whole, {.dtype = tenon::float64}}.bound().planned());
 }

@@ -101,7 +101,9 @@ TEST_CASE("parameters lie in one arena on 64-byte boundaries, gradients mirror t
     CHECK(grad->dl_tensor.data == w.grad.data());
     CHECK(exported->flags == 0);
   }
-  for (std::size_t i = 1; i < p.size(); ++i) CHECK(base(p[i].value.data()) >= base(p[i - 1].value.data()) + static_cast<std::size_t>(p[i - 1].value.numel()) * sizeof(float));
+  for (std::size_t i = 1; i < p.size(); ++i)
+    CHECK(base(p[i].value.data()) >=
+          base(p[i - 1].value.data()) + static_cast<std::size_t>(p[i - 1].value.numel()) * sizeof(float));
   for (const auto& s : m.states()) CHECK(base(s.value.data()) > base(p.back().value.data()));
   CHECK(p[0].name == "0.weight");
   CHECK(m.states()[1].name == "1.running_var");
@@ -185,7 +187,8 @@ TEST_CASE("copy_policy::never makes a strided x an error, unless the layer takes
   for (int i = 0; i < 3; ++i)
     for (int k = 0; k < 4; ++k) CHECK(dx[static_cast<std::size_t>(i * 4 + k)] == 2 * turned(i, k));
   CHECK(none.packed() == 0);
-  static constexpr auto both = tenon::network({4}, nn::branch{strided_spy{}, nn::relu{}}, nn::add{});  // relu cannot: packed for both
+  static constexpr auto both =
+      tenon::network({4}, nn::branch{strided_spy{}, nn::relu{}}, nn::add{});  // relu cannot: packed for both
   tenon::model<both> b;
   const auto sum = b.forward(turned);
   for (int i = 0; i < 3; ++i)
@@ -200,7 +203,9 @@ TEST_CASE("an x that owns its memory is retained until backward") {
     int* alive;
     counted(std::vector<float> numbers, int* n) : v(std::move(numbers)), alive(n) { ++*alive; }
     counted(counted&& o) noexcept : v(std::move(o.v)), alive(std::exchange(o.alive, nullptr)) {}
-    ~counted() { if (alive) --*alive; }
+    ~counted() {
+      if (alive) --*alive;
+    }
   };
   int alive = 0;
   tenon::model<whole> m, twin;
@@ -221,8 +226,8 @@ TEST_CASE("an x that owns its memory is retained until backward") {
   CHECK(alive == 0);
 }
 TEST_CASE("indices: int64 as they are, int32 widened and counted, out of range refused before anything is written") {
-  static constexpr auto net = tenon::network(tenon::input{{tenon::dyn, 3}, "tokens", tenon::kind::index}, nn::embedding{.rows = 5, .out = 2},
-                                             nn::flatten{}, nn::linear{.out = 2});
+  static constexpr auto net = tenon::network(tenon::input{{tenon::dyn, 3}, "tokens", tenon::kind::index},
+                                             nn::embedding{.rows = 5, .out = 2}, nn::flatten{}, nn::linear{.out = 2});
   tenon::model<net> m, twin;
   const std::vector<std::int64_t> wide{0, 4, 2, 2, 1, 4};
   const std::vector<std::int32_t> narrow{0, 4, 2, 2, 1, 4};

@@ -77,12 +77,17 @@ TEST_CASE("bfloat16 storage: within its rounding of doubles; parameters and grad
   const tenon::tensor<bfloat16> y = m.forward(view(x, {3, 8}));
   const auto inferred = m(view(x, {3, 8}));
   CHECK(bits(y) == bits(inferred));
-  for (extent i = 0; i < 12; ++i) CHECK(std::abs(static_cast<double>(static_cast<float>(y[i])) - r.y[static_cast<std::size_t>(i)]) <= 2 * eps * r.y_size[static_cast<std::size_t>(i)]);
+  for (extent i = 0; i < 12; ++i)
+    CHECK(std::abs(static_cast<double>(static_cast<float>(y[i])) - r.y[static_cast<std::size_t>(i)]) <=
+          2 * eps * r.y_size[static_cast<std::size_t>(i)]);
   std::vector<bfloat16> dx(24);
   m.backward(view(dy, {3, 4}), view(dx, {3, 8}));
   const auto p = m.parameters();
-  for (extent i = 0; i < 24; ++i) CHECK(std::abs(static_cast<double>(p[2].grad[i]) - r.dw2[static_cast<std::size_t>(i)]) <= 2 * eps * r.dw2_size[static_cast<std::size_t>(i)]);
-  for (extent i = 0; i < 48; ++i) CHECK(std::abs(static_cast<double>(p[0].grad[i]) - r.dw1[static_cast<std::size_t>(i)]) <= 8 * eps);
+  for (extent i = 0; i < 24; ++i)
+    CHECK(std::abs(static_cast<double>(p[2].grad[i]) - r.dw2[static_cast<std::size_t>(i)]) <=
+          2 * eps * r.dw2_size[static_cast<std::size_t>(i)]);
+  for (extent i = 0; i < 48; ++i)
+    CHECK(std::abs(static_cast<double>(p[0].grad[i]) - r.dw1[static_cast<std::size_t>(i)]) <= 8 * eps);
   CHECK(tenon::bytes_moved().copied == before.copied);  // casts are the plan's, no copies at a door
   CHECK(tenon::bytes_moved().packed == before.packed);
   // a step smaller than a bfloat16 ulp of the weight is not lost
@@ -96,7 +101,8 @@ TEST_CASE("bfloat16 storage: within its rounding of doubles; parameters and grad
 }
 TEST_CASE("a graph in bfloat16 is that model to the bit, one in float64 the reference to a few ulps of double") {
   half m{{.seed = 4}};
-  tenon::graph g{net, {.seed = 4, .dtype = tenon::bfloat16_dtype}}, d{net, {.seed = 4, .dtype = tenon::float64}}, f{net, {.seed = 4}};
+  tenon::graph g{net, {.seed = 4, .dtype = tenon::bfloat16_dtype}}, d{net, {.seed = 4, .dtype = tenon::float64}},
+      f{net, {.seed = 4}};
   CHECK(g.dtype() == tenon::bfloat16_dtype);
   const auto x = rounded(wave(24, 1)), dy = rounded(wave(12, 2));
   for (int step = 0; step < 3; ++step) {
@@ -115,8 +121,10 @@ TEST_CASE("a graph in bfloat16 is that model to the bit, one in float64 the refe
   std::vector<float> exact(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) exact[i] = static_cast<float>(x[i]);
   for (int i = 0; i < 2; ++i) {  // the same start in both precisions
-    const auto a = d.parameters()[static_cast<std::size_t>(2 * i)].value, b = f.parameters()[static_cast<std::size_t>(2 * i)].value;
-    for (extent k = 0; k < a.numel(); ++k) CHECK(static_cast<float>(static_cast<const double*>(a.data())[k]) == static_cast<const float*>(b.data())[k]);
+    const auto a = d.parameters()[static_cast<std::size_t>(2 * i)].value,
+               b = f.parameters()[static_cast<std::size_t>(2 * i)].value;
+    for (extent k = 0; k < a.numel(); ++k)
+      CHECK(static_cast<float>(static_cast<const double*>(a.data())[k]) == static_cast<const float*>(b.data())[k]);
   }
   const auto yd = d.forward(view(xd, {3, 8})).as<double>();
   const auto yf = f.forward(view(exact, {3, 8})).as<float>();

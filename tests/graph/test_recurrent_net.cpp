@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three inputs, two outputs, a carry: an LSTM through three steps of time with a tape each, its gradients against differences of a
-// loop in long double; and a network of indices.
+// Three inputs, two outputs, a carry: an LSTM through three steps of time with a tape each, its gradients against those of a
+// loop in long double, by differences; and a network of indices.
 #include <cmath>
 #include "../catch.hpp"
 #include "support/witness.hpp"
@@ -9,14 +9,17 @@ using tenon::extent, tenon::input, tenon::view;
 
 namespace {
 constexpr int batch = 2, in = 3, out = 2, steps = 3;
-constexpr auto cell = tenon::network(input{{tenon::dyn, in}, "x"}, input{{tenon::dyn, out}, "h"}, input{{tenon::dyn, out}, "c"}, nn::lstm_cell{.out = out});
+constexpr auto cell = tenon::network(input{{tenon::dyn, in}, "x"}, input{{tenon::dyn, out}, "h"}, input{{tenon::dyn, out}, "c"},
+                                     nn::lstm_cell{.out = out});
 using real = long double;
 
 struct weights {
   std::vector<real> v;  // weight_ih, weight_hh, bias_ih, bias_hh, then x of all steps, h0, c0
   real ih(int q, int k) const { return v[static_cast<std::size_t>(q * in + k)]; }
   real hh(int q, int k) const { return v[static_cast<std::size_t>(4 * out * in + q * out + k)]; }
-  real b(int q) const { return v[static_cast<std::size_t>(4 * out * (in + out) + q)] + v[static_cast<std::size_t>(4 * out * (in + out + 1) + q)]; }
+  real b(int q) const {
+    return v[static_cast<std::size_t>(4 * out * (in + out) + q)] + v[static_cast<std::size_t>(4 * out * (in + out + 1) + q)];
+  }
   static constexpr std::size_t inputs = 4 * out * (in + out + 2);
   real x(int t, int b_, int k) const { return v[inputs + static_cast<std::size_t>((t * batch + b_) * in + k)]; }
   real h0(int b_, int k) const { return v[inputs + steps * batch * in + static_cast<std::size_t>(b_ * out + k)]; }
@@ -24,7 +27,8 @@ struct weights {
 };
 real sigma(real a) { return 1 / (1 + std::exp(-a)); }
 /// Σ dh·h over all steps + Σ dc·c of the last.
-real objective(const weights& w, const std::vector<float>& dh, const std::vector<float>& dc, std::vector<real>* last_h = nullptr) {
+real objective(const weights& w, const std::vector<float>& dh, const std::vector<float>& dc,
+               std::vector<real>* last_h = nullptr) {
   real sum = 0;
   for (int s = 0; s < batch; ++s) {
     real h[out], c[out];
@@ -48,7 +52,8 @@ real objective(const weights& w, const std::vector<float>& dh, const std::vector
   return sum;
 }
 template <class T>
-weights weights_of(const std::vector<std::vector<T>>& p, const std::vector<T>& x, const std::vector<T>& h, const std::vector<T>& c) {
+weights weights_of(const std::vector<std::vector<T>>& p, const std::vector<T>& x, const std::vector<T>& h,
+                   const std::vector<T>& c) {
   weights w;
   for (const auto* list : {&p[0], &p[1], &p[2], &p[3], &x, &h, &c})
     for (const T e : *list) w.v.push_back(static_cast<real>(e));
@@ -62,20 +67,20 @@ std::vector<T> as_type(const std::vector<float>& v) {
 /// Gradients of everything through three steps of time, over a graph of doubles.
 void through_time() {
   tenon::graph g{cell, {.seed = 3, .dtype = tenon::float64}};
-  const auto x = as_type<double>(wave(steps * batch * in, 1)), h0 = as_type<double>(wave(batch * out, 2)), c0 = as_type<double>(wave(batch * out, 3));
+  const auto x = as_type<double>(wave(steps * batch * in, 1)), h0 = as_type<double>(wave(batch * out, 2)),
+             c0 = as_type<double>(wave(batch * out, 3));
   const std::vector<float> dh = wave(steps * batch * out, 4), dc = wave(batch * out, 5);
   std::vector<tenon::tape> tapes(steps);
   std::vector<tenon::results<void>> y;
   for (int t = 0; t < steps; ++t) {
     const auto xt = view(x.data() + t * batch * in, {batch, in});
-    if (t == 0)
-      y.push_back(g.forward_all({xt, view(h0, {batch, out}), view(c0, {batch, out})}, tapes[0]));
-    else
-      y.push_back(g.forward_all({xt, y.back()[0], y.back()[1]}, tapes[static_cast<std::size_t>(t)]));
+    if (t == 0) y.push_back(g.forward_all({xt, view(h0, {batch, out}), view(c0, {batch, out})}, tapes[0]));
+    else y.push_back(g.forward_all({xt, y.back()[0], y.back()[1]}, tapes[static_cast<std::size_t>(t)]));
   }
   std::vector<double> dx(x.size(), 9), dh_in(batch * out, 9), dc_in(batch * out, 9), gh(batch * out), gc = as_type<double>(dc);
   for (int t = steps; t-- > 0;) {
-    for (std::size_t i = 0; i < gh.size(); ++i) gh[i] = static_cast<double>(dh[static_cast<std::size_t>(t * batch * out) + i]) + (t == steps - 1 ? 0 : dh_in[i]);
+    for (std::size_t i = 0; i < gh.size(); ++i)
+      gh[i] = static_cast<double>(dh[static_cast<std::size_t>(t * batch * out) + i]) + (t == steps - 1 ? 0 : dh_in[i]);
     g.backward_all({view(gh, {batch, out}), view(gc, {batch, out})}, tapes[static_cast<std::size_t>(t)],
                    {view(dx.data() + t * batch * in, {batch, in}), view(dh_in, {batch, out}), view(dc_in, {batch, out})});
     gc = dc_in;
@@ -94,7 +99,9 @@ void through_time() {
   weights w = weights_of(p, x, h0, c0);
   std::vector<real> last;
   (void)objective(w, dh, dc, &last);
-  for (int i = 0; i < batch * out; ++i) CHECK(static_cast<const double*>(y.back()[0].data())[i] == Approx(static_cast<double>(last[static_cast<std::size_t>(i)])).epsilon(1e-12));
+  for (int i = 0; i < batch * out; ++i)
+    CHECK(static_cast<const double*>(y.back()[0].data())[i] ==
+          Approx(static_cast<double>(last[static_cast<std::size_t>(i)])).epsilon(1e-12));
   REQUIRE(got.size() == w.v.size());
   for (std::size_t i = 0; i < got.size(); ++i) {  // differences of fourth order: their error is below 1e-13 in long double
     const real at = w.v[i], e = 1e-4L;
@@ -129,8 +136,8 @@ TEST_CASE("a tape may take the outputs of its own last forward as inputs") {
   CHECK(i1[0].data() != i1[1].data());
 }
 TEST_CASE("embedding: rows are looked up, and their gradients add up where an index comes twice") {
-  static constexpr auto words = tenon::network(input{{tenon::dyn, 3}, "tokens", tenon::kind::index}, nn::embedding{.rows = 4, .out = 2}, nn::flatten{},
-                                               nn::linear{.out = 1});
+  static constexpr auto words = tenon::network(input{{tenon::dyn, 3}, "tokens", tenon::kind::index},
+                                               nn::embedding{.rows = 4, .out = 2}, nn::flatten{}, nn::linear{.out = 1});
   tenon::model<words> m;
   make_whole(m);
   const std::vector<std::int64_t> ids{0, 3, 3, 1, 0, 0};

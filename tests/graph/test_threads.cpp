@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Const calls from several threads over one model; sessions of their own over the same parameters. Runs under the thread sanitizer.
+// Const calls from several threads over one model, and sessions over the same parameters. Runs under the thread sanitizer, too.
 #include <thread>
 #include "../catch.hpp"
 #include "support/witness.hpp"
@@ -35,8 +35,8 @@ TEST_CASE("inference over one model from several threads, more of them than work
   }
 }
 TEST_CASE("sessions that share weights train side by side, each with gradients and state of its own forward") {
-  static constexpr auto net = tenon::network({1, 6, 6}, nn::conv2d{.out = 4, .kernel = 3}, nn::dropout{}, nn::relu{}, nn::flatten{},
-                                             nn::linear{.out = 3});
+  static constexpr auto net = tenon::network({1, 6, 6}, nn::conv2d{.out = 4, .kernel = 3}, nn::dropout{}, nn::relu{},
+                                             nn::flatten{}, nn::linear{.out = 3});
   tenon::model<net> m{{.seed = 3}};
   auto a = m.share(), b = m.share();
   CHECK(a.parameters()[0].value.data() == m.parameters()[0].value.data());

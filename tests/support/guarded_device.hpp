@@ -62,7 +62,8 @@ struct guarded {
     const std::size_t all = (bytes / 4096 + 1) * 4096;
     void* p = slot < most_blocks ? mmap(nullptr, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
     if (p == MAP_FAILED)
-      return tenon::detail::fail(why, tenon::errc::no_memory, "allocate", {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(bytes)});
+      return tenon::detail::fail(why, tenon::errc::no_memory, "allocate",
+                                 {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(bytes)});
     blocks[slot] = {p, all};
     if (open_depth > 0) mprotect(p, all, PROT_READ | PROT_WRITE);
     else {  // rubbish, as a device's fresh memory is

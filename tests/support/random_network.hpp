@@ -18,8 +18,10 @@ struct random_network {
     auto below = [&s](std::size_t n) { return static_cast<std::size_t>(pick(s, 1 << 20) + (1 << 20)) % n; };
     std::vector<int> values(x.begin(), x.end());
     std::vector<tenon::extent> width(values.size(), 6);
+    constexpr tenon::extent sizes[]{6, 24, 60};  // one cache line, two, four
     for (int i = 0; i < nodes; ++i) {
-      const std::size_t from = below(3) ? values.size() - 1 - below(std::min<std::size_t>(3, values.size())) : below(values.size());
+      const std::size_t from =
+          below(3) ? values.size() - 1 - below(std::min<std::size_t>(3, values.size())) : below(values.size());
       tenon::list<int, tenon::max_inputs> one(values[from]), y;
       const tenon::extent w = width[from];
       tenon::extent out = w;
@@ -29,7 +31,7 @@ struct random_network {
         y = b.add(nn::linear{.out = 6}, one, "tied");
       } else {
         switch (below(11)) {
-          case 0: y = b.add(nn::linear{.out = out = 3 * static_cast<tenon::extent>(1 + below(3))}, one); break;
+          case 0: y = b.add(nn::linear{.out = out = sizes[below(3)]}, one); break;
           case 1: y = b.add(nn::relu{}, one); break;
           case 2: y = b.add(nn::tanh{}, one); break;
           case 3: y = b.add(nn::sigmoid{}, one); break;
@@ -59,7 +61,8 @@ struct random_network {
       }
     }
     tenon::list<int, tenon::max_outputs> y;
-    for (std::size_t k = 0, n = 1 + below(4); k < n; ++k) y.add(below(3) ? values[values.size() - 1 - below(std::min<std::size_t>(4, values.size()))] : values[below(values.size())]);
+    for (std::size_t k = 0, n = 1 + below(4); k < n; ++k)
+      y.add(below(3) ? values[values.size() - 1 - below(std::min<std::size_t>(4, values.size()))] : values[below(values.size())]);
     return y;
   }
 };
@@ -79,7 +82,8 @@ struct plain_run {
   std::vector<std::byte> scratch;
 
   static std::vector<float> room(const tenon::shape& s) { return std::vector<float>(static_cast<std::size_t>(s.numel()), 1e20f); }
-  plain_run(const tenon::program& bound, tenon::extent n) : program(bound), plan(bound.planned()), batch(n), scratch(plan.work_per_thread + 64) {
+  plain_run(const tenon::program& bound, tenon::extent n)
+      : program(bound), plan(bound.planned()), batch(n), scratch(plan.work_per_thread + 64) {
     for (const auto& v : plan.values) {
       value.push_back(room(tenon::detail::with_batch(v.s, n)));
       gradient.push_back(value.back());
@@ -91,7 +95,8 @@ struct plain_run {
     for (const auto& a : plan.states) state.push_back(room(a.shape));
     for (const auto& node : plan.nodes) {
       saved.emplace_back();
-      for (const auto& s : node.out.saved) saved.back().emplace_back(static_cast<std::size_t>(tenon::detail::with_batch(s, n).numel()) * 4);
+      for (const auto& s : node.out.saved)
+        saved.back().emplace_back(static_cast<std::size_t>(tenon::detail::with_batch(s, n).numel()) * 4);
     }
     written.assign(value.size(), false);
   }
@@ -113,15 +118,16 @@ struct plain_run {
     for (int k = 0; k < n.out.p.size(); ++k) f.p[k] = of(p, n.p[k]), f.dp[k] = of(dp, n.p[k]);
     for (int k = 0; k < n.out.states.size(); ++k) f.state[k] = of(state, n.state + k);
     if (training)
-      for (int k = 0; k < n.out.saved.size(); ++k) f.saved[k] = saved[static_cast<std::size_t>(i)][static_cast<std::size_t>(k)].data();
+      for (int k = 0; k < n.out.saved.size(); ++k)
+        f.saved[k] = saved[static_cast<std::size_t>(i)][static_cast<std::size_t>(k)].data();
     return f;
   }
   void forward(bool training) {
-    for (int i = 0; i < plan.nodes.size(); ++i) plan.nodes[i].calls->forward(plan.nodes[i].layer, frame(i, training));
+    for (int i = 0; i < plan.nodes.size(); ++i) program.layer_of(i).calls->forward(program.layer_of(i).layer, frame(i, training));
   }
   void commit() {
     for (int i = 0; i < plan.nodes.size(); ++i)
-      if (plan.nodes[i].calls->commit) plan.nodes[i].calls->commit(plan.nodes[i].layer, frame(i, true));
+      if (const auto& l = program.layer_of(i); l.calls->commit) l.calls->commit(l.layer, frame(i, true));
   }
   void backward(const arrays& dy) {
     for (int k = 0; k < plan.out.size(); ++k) {
@@ -140,7 +146,7 @@ struct plain_run {
       arrays dx;
       for (int k = 0; k < n.x.size(); ++k) dx.push_back(room(tenon::detail::with_batch(n.in[k], batch)));
       for (int k = 0; k < n.x.size(); ++k) f.dx[k] = dx[static_cast<std::size_t>(k)].data();
-      n.calls->backward(n.layer, f);
+      program.layer_of(i).calls->backward(program.layer_of(i).layer, f);
       for (int k = 0; k < n.x.size(); ++k) {
         const auto v = static_cast<std::size_t>(n.x[k]);
         const auto& more = dx[static_cast<std::size_t>(k)];

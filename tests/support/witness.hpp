@@ -33,11 +33,12 @@ inline constexpr auto everything = tenon::network(
     nn::residual{nn::conv2d{.out = 6, .kernel = 3, .padding = 1}, nn::tanh{}, nn::residual{nn::residual{nn::sigmoid{}}},
                  nn::shortcut{nn::conv2d{.out = 6, .kernel = 1}}},
     nn::named{"mid", nn::conv2d{.out = 6, .kernel = 1}, nn::relu{}},
-    nn::branch{nn::tied{"twin", nn::conv2d{.out = 4, .kernel = 1}}, nn::tied{"twin", nn::conv2d{.out = 4, .kernel = 1}}}, nn::add{},
-    nn::split{.first = 2}, nn::add{}, nn::max_pool2d{.kernel = 2}, nn::flatten{}, nn::linear{.out = 3});
+    nn::branch{nn::tied{"twin", nn::conv2d{.out = 4, .kernel = 1}}, nn::tied{"twin", nn::conv2d{.out = 4, .kernel = 1}}},
+    nn::add{}, nn::split{.first = 2}, nn::add{}, nn::max_pool2d{.kernel = 2}, nn::flatten{}, nn::linear{.out = 3});
 /// Integers in give integers out: comparisons of sums are exact.
-inline constexpr auto whole = tenon::network({4}, nn::linear{.out = 5}, nn::relu{}, nn::residual{nn::linear{.out = 5}, nn::relu{}},
-                                             nn::branch{nn::relu{}, nn::linear{.out = 5}}, nn::add{}, nn::linear{.out = 3});
+inline constexpr auto whole =
+    tenon::network({4}, nn::linear{.out = 5}, nn::relu{}, nn::residual{nn::linear{.out = 5}, nn::relu{}},
+                   nn::branch{nn::relu{}, nn::linear{.out = 5}}, nn::add{}, nn::linear{.out = 3});
 
 /// The bytes of a tensor of either kind.
 template <class T>
@@ -93,15 +94,13 @@ template <class F>
 tenon::failure failed(F&& f) {
   try {
     f();
-  } catch (const tenon::error& e) {
-    return e.details();
-  }
+  } catch (const tenon::error& e) { return e.details(); }
   return {};
 }
 /// One line to compare: "rank forward x 3 4 axis -1".
 inline std::string say(const tenon::failure& f) {
-  return std::string(tenon::word(f.code)) + "|" + f.operation + "|" + f.argument + "|" + std::to_string(f.got) + "|" + std::to_string(f.expected) +
-         (f.axis >= 0 ? "|axis " + std::to_string(f.axis) : "");
+  return std::string(tenon::word(f.code)) + "|" + f.operation + "|" + f.argument + "|" + std::to_string(f.got) + "|" +
+         std::to_string(f.expected) + (f.axis >= 0 ? "|axis " + std::to_string(f.axis) : "");
 }
 
 /// w −= g / 4, so that integers stay exact for a while.

@@ -6,12 +6,14 @@
 // The bodies must be generic in their scalar, as the library's are: `float s = x[i];` does not compile here ("cannot convert
 // const tenon::basic_dual<…> to float", on the layer's own line); write `auto s = x[i]`, or name the type: `typename
 // std::remove_reference_t<decltype(pass)>::scalar s`. Constants may be float or double. Functions are found by
-// `using std::exp; exp(x[i])`, never by `std::exp(x[i])`. Every gradient is once not wanted: a body that writes dx without asking
-// `if (auto dx = pass.dx())` writes through a null pointer here, as it would in a network.
+// `using std::exp; exp(x[i])`, never by `std::exp(x[i])`. Every gradient is once not wanted, and inference saves nothing: a body
+// that does not ask `if (auto dx = pass.dx())`, `if (auto s = pass.saved(0))` writes through a null pointer here, as it would in a
+// network, and is named on stderr before the program stops.
 #pragma once
 #include <string>
 #include <vector>
 #include "tenon/check/derivative.hpp"
+#include "tenon/check/null_access.hpp"
 namespace tenon {
 namespace detail {
 class layer_check {
@@ -190,6 +192,7 @@ inline inputs varied(const inputs& x, dice& d) {
 
 [[gnu::cold]] inline check_report run_check(target t, spec (*infer)(const void*, const inputs&), const inputs& x,
                                             const check_options& o) {
+  const null_access explained(t.name);
   findings found;
   dice shapes(o.seed, 0);
   constexpr extent batches[] = {3, 1, 5, 4};

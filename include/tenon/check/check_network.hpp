@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <vector>
 #include "tenon/check/derivative.hpp"
-#include "tenon/graph/program.hpp"
+#include "tenon/graph/bound.hpp"
 namespace tenon {
 namespace detail {
 /// The arrays of one program for a batch, in scalars T, and what they say.
@@ -194,7 +194,7 @@ bool check_program(const program& net, extent batch, const check_options& o, dic
 /// Errors: whatever binding the network gives (see network).
 template <class Net>
 check_report check_network(const Net& net, const check_options& options = {}) {
-  const program exact(net, std::type_identity<dual_gf61>{}, std::type_identity<cpu>{}),
+  const bound_program exact(net, std::type_identity<dual_gf61>{}, std::type_identity<cpu>{}),
       real(net, std::type_identity<dual>{}, std::type_identity<cpu>{});
   return detail::check_programs(exact, real, options);
 }

@@ -2,6 +2,10 @@
 // The only macros of the library, and the only place that asks which compiler this is. Touches no memory.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "Tenon needs C++20: compile with -std=c++20"
+#endif
+
 #define TENON_VERSION_MAJOR 0
 #define TENON_VERSION_MINOR 1
 #define TENON_VERSION_PATCH 0

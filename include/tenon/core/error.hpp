@@ -171,14 +171,10 @@ namespace detail {
 
 namespace detail {
 [[gnu::cold]] inline void put_number(text_buffer& to, errc code, std::int64_t v) noexcept {
-  if (code == errc::dtype)
-    to << dtype::unpacked(v);
-  else if (code == errc::device)
-    to << device::unpacked(v);
-  else if (code == errc::kind)
-    to << (v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
-  else
-    to << v;
+  if (code == errc::dtype) to << dtype::unpacked(v);
+  else if (code == errc::device) to << device::unpacked(v);
+  else if (code == errc::kind) to << (v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
+  else to << v;
 }
 /// Codes that say all in their name, without got and expected.
 constexpr bool says_all(errc c) {

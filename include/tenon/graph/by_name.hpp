@@ -7,7 +7,6 @@
 #pragma once
 #include <cstring>
 #include <initializer_list>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +29,7 @@ struct attribute {
 
 namespace detail {
 template <class P>
-using host_binder = program::binder<P, cpu>;
+using host_binder = bound_program::binder<P, cpu>;
 using value_list = list<int, max_inputs>;
 /// A type of layer by its name: how to make one, set its fields, and lower it with each builder there is.
 struct named_layer {
@@ -38,7 +37,7 @@ struct named_layer {
   std::size_t size;
   void (*make)(void* bytes);
   bool (*set)(void* bytes, const attribute& a);  // false: no such field. Throws where the value does not suit
-  value_list (*to_plan)(const void*, plan&, const value_list&);
+  value_list (*to_plan)(const void*, planner&, const value_list&);
   value_list (*to_float)(const void*, host_binder<float>&, const value_list&);
   value_list (*to_double)(const void*, host_binder<double>&, const value_list&);
   value_list (*to_bfloat16)(const void*, host_binder<precision<bfloat16>>&, const value_list&);
@@ -98,7 +97,7 @@ inline constexpr named_layer named_layer_of{L::name,
                                             sizeof(L),
                                             [](void* bytes) { new (bytes) L{}; },
                                             set_field<L>,
-                                            lower_one<L, plan>,
+                                            lower_one<L, planner>,
                                             lower_one<L, host_binder<float>>,
                                             lower_one<L, host_binder<double>>,
                                             lower_one<L, host_binder<precision<bfloat16>>>};
@@ -121,7 +120,7 @@ class layer_list {
   };
   std::vector<item> items_;
 
-  detail::value_list lower_item(const item& i, detail::plan& b, const detail::value_list& x) const {
+  detail::value_list lower_item(const item& i, detail::planner& b, const detail::value_list& x) const {
     return i.type->to_plan(i.bytes.data(), b, x);
   }
   detail::value_list lower_item(const item& i, detail::host_binder<float>& b, const detail::value_list& x) const {

@@ -3,91 +3,10 @@
 // each layer is called directly. For embedded and real-time use.
 #pragma once
 #include <utility>
+#include "tenon/graph/compiled.hpp"
 #include "tenon/graph/initial.hpp"
-#include "tenon/graph/walk.hpp"
 #include "tenon/ops/update.hpp"
 namespace tenon {
-namespace detail {
-/// What a plan needs at run time, without names on the heap.
-template <int Nodes, int Values, int Parameters, int States>
-struct frozen_plan {
-  scalar_widths width;
-  node nodes[static_cast<unsigned>(Nodes) + 1];
-  value_info values[static_cast<unsigned>(Values) + 1];
-  array_info parameters[static_cast<unsigned>(Parameters) + 1], states[static_cast<unsigned>(States) + 1];
-  list<int, max_outputs> out;
-  list<int, max_inputs> in;
-  bytes saved, scratch, inference, sum_at[max_inputs];
-  std::size_t work_per_thread = 0;
-  constexpr const value_info& at(int v) const { return values[v]; }
-};
-template <class Net>
-constexpr plan planned_by_compiler(const Net& from, scalar_widths w) {
-  plan p(w);
-  auto y = from.lower(p, p.add_inputs(from.in));
-  if (!p.bad)
-    for (int i = 0; i < y.size(); ++i)
-      if (p.needs_copy(y, i)) {
-        list<int, max_inputs> one;
-        one.add(y[i]);
-        y[i] = p.add(identity{}, one)[0];
-      }
-  p.finish(y);
-  return p;
-}
-struct plan_counts {
-  int nodes, values, parameters, states;
-};
-template <auto Net>
-constexpr plan_counts count_plan(scalar_widths w) {
-  const plan p = planned_by_compiler(Net, w);
-  return {p.nodes.size(), p.values.size(), p.parameters.size(), p.states.size()};
-}
-template <auto Net, plan_counts N>
-constexpr auto freeze_plan(scalar_widths w) {
-  const plan p = planned_by_compiler(Net, w);
-  frozen_plan<N.nodes, N.values, N.parameters, N.states> f{};
-  f.width = p.width;
-  for (int i = 0; i < N.nodes; ++i) f.nodes[i] = p.nodes[i];
-  for (int i = 0; i < N.values; ++i) f.values[i] = p.at(i);
-  for (int i = 0; i < N.parameters; ++i) f.parameters[i] = p.parameters[i];
-  for (int i = 0; i < N.states; ++i) f.states[i] = p.states[i];
-  f.out = p.out;
-  f.in = p.in;
-  f.saved = p.saved;
-  f.scratch = p.scratch;
-  f.inference = p.inference;
-  for (int i = 0; i < max_inputs; ++i) f.sum_at[i] = p.sum_at[i];
-  f.work_per_thread = p.work_per_thread;
-  return f;
-}
-/// Lowers again, and takes the I-th layer that comes by.
-template <class L>
-struct layer_picker {
-  using value = int;
-  int wanted, next = 0;
-  L found{};
-  constexpr void enter(int, const char*) {}
-  constexpr void leave() {}
-  template <class M>
-  constexpr list<int, max_inputs> add(const M& m, const list<int, max_inputs>& x, const char* = nullptr) {
-    if constexpr (std::is_same_v<M, L>)
-      if (next == wanted) found = m;
-    ++next;
-    return x;
-  }
-};
-template <auto Net, int I>
-constexpr auto layer_at() {
-  using L = node_type<decltype(Net), I>;
-  layer_picker<L> p{I};
-  list<int, max_inputs> x;
-  x.add(0);
-  Net.lower(p, x);
-  return p.found;
-}
-}  // namespace detail
-
 /// `fixed<net, 1>` answers; `fixed<net, 8, float, tenon::sgd>` also trains, with room for that rule's slots.
 /// One input, one output. Large: put it in static storage, not on a small stack.
 template <auto Net, int Batch, class P = float, class Rule = void>
@@ -100,12 +19,10 @@ class fixed {
   static constexpr auto checked_ = detail::checked<Net>();
   [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position,
                                       checked_.bad.code, checked_.bad.axis, checked_.bad.got, checked_.bad.expected> accepted_;
-  static constexpr detail::scalar_widths widths_ = detail::arrays_of<policy, cpu>.width;
-  static constexpr detail::plan_counts n_ = detail::count_plan<Net>(widths_);
-  static constexpr auto plan_ = detail::freeze_plan<Net, n_>(widths_);
+  using planned = compiled_plan<Net, policy>;
+  static constexpr detail::plan_counts n_ = planned::counts;
+  static constexpr const detail::plan& plan_ = planned::plan;
   static_assert(plan_.in.n == 1 && plan_.out.n == 1, "[fixed] one input and one output");
-  static_assert(detail::node_type_count<decltype(Net)> == n_.nodes,
-                "[fixed] an output that is the input itself is not supported");
   static constexpr shape x_shape_ = detail::with_batch(plan_.at(0).s, Batch),
                          y_shape_ = detail::with_batch(plan_.at(plan_.out[0]).s, Batch);
   static constexpr std::size_t total_ = [] {
@@ -148,8 +65,10 @@ class fixed {
   static constexpr cpu device_{};
 
   template <int I>
-  static constexpr auto layer_ = detail::layer_at<Net, I>();
-  static detail::walk<decltype(plan_)> walk() { return {plan_, detail::arrays_of<policy, cpu>}; }
+  static constexpr auto layer_ = planned::template layer<I>;
+  template <int I>
+  using layer_type = decltype(detail::layer_of_node<Net, I>());  // clang 19 sees `auto` in decltype(layer_<I>)
+  static detail::walk walk() { return {plan_, detail::arrays_of<policy, cpu>}; }
   arrays table() const { return {p_, dp_, state_}; }
   call_info call(bool training) const {
     call_info c;
@@ -170,8 +89,8 @@ class fixed {
   template <int... I>
   void run(const buffers& b, const call_info& c, std::integer_sequence<int, I...>) {
     const auto w = walk();
-    w.cast_parameters(n_.parameters, table(), b, c);
-    (w.forward(plan_.nodes[I], I, table(), b, c,
+    w.cast_parameters(table(), b, c);
+    (w.forward(I, table(), b, c,
                [](const frame& one) {
                  forward_pass<P, cpu> pass{one};
                  layer_<I>.forward(pass);
@@ -183,18 +102,18 @@ class fixed {
     const auto w = walk();
     const unsigned wanted = w.wanted(b);
     w.begin_backward(b, c, wanted);
-    (w.backward(plan_.nodes[n_.nodes - 1 - I], n_.nodes - 1 - I, table(), b, c, wanted, fresh_,
+    (w.backward(n_.nodes - 1 - I, table(), b, c, wanted, fresh_,
                 [](const frame& one) {
                   constexpr int node = n_.nodes - 1 - I;
-                  backward_pass<P, cpu, reads_of<std::remove_const_t<decltype(layer_<node>)>>> pass{one};
+                  backward_pass<P, cpu, reads_of<layer_type<node>>> pass{one};
                   layer_<node>.backward(pass);
                 }),
      ...);
   }
   template <int I>
   void commit(const buffers& b, const call_info& c) {
-    if constexpr (has_commit<std::remove_const_t<decltype(layer_<I>)>, P, cpu>) {
-      const frame one = walk().start(plan_.nodes[I], I, table(), b, c);
+    if constexpr (has_commit<layer_type<I>, P, cpu>) {
+      const frame one = walk().start(I, table(), b, c);
       commit_pass<P, cpu> pass{one};
       layer_<I>.commit(pass);
     }
@@ -207,6 +126,8 @@ class fixed {
   static constexpr shape x_shape() { return x_shape_; }
   static constexpr shape y_shape() { return y_shape_; }
   static constexpr int parameter_count() { return n_.parameters; }
+  /// "0.weight" …
+  static constexpr const char* parameter_name(int i) { return plan_.text(plan_.parameters[i].name); }
 
   explicit fixed(std::uint64_t seed = 0) : seed_(seed) {
     std::size_t at = 0;

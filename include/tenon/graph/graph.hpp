@@ -18,10 +18,10 @@ class graph : public detail::calls_of<graph, cpu, void, void, void> {
   using base = detail::calls_of<graph, cpu, void, void, void>;
   template <class Net>
   static program_ref bind(const Net& from, dtype d) {
-    if (d == float32) return program_ref(new program(from, std::type_identity<float>{}, std::type_identity<cpu>{}));
-    if (d == float64) return program_ref(new program(from, std::type_identity<double>{}, std::type_identity<cpu>{}));
+    if (d == float32) return bound_program::make(from, std::type_identity<float>{}, std::type_identity<cpu>{});
+    if (d == float64) return bound_program::make(from, std::type_identity<double>{}, std::type_identity<cpu>{});
     if (d == bfloat16_dtype)
-      return program_ref(new program(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{}));
+      return bound_program::make(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{});
     detail::raise(errc::dtype, "graph",
                   {.argument = "dtype",
                    .got = d.packed(),

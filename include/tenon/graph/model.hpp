@@ -2,6 +2,8 @@
 // A network whose architecture the compiler knows: shapes are checked there, the element type is in the type, and all models of
 // one architecture share one program. Memory and lifetimes: session.hpp.
 #pragma once
+#include "tenon/graph/bound.hpp"
+#include "tenon/graph/compiled.hpp"
 #include "tenon/graph/session.hpp"
 #include "tenon/graph/transfer.hpp"
 #if TENON_EXCEPTIONS
@@ -155,6 +157,9 @@ class calls_of : public session<D> {
 };
 }  // namespace detail
 
+/// Longer networks are planned at run time: a compiler takes about 10 ms a node for long ones.
+inline constexpr int most_planned_by_compiler = 40;
+
 /// `constexpr auto net = tenon::network({784}, …); tenon::model<net> m{{.seed = 1}};` Move-only; see clone() and share().
 template <auto Net, class D = cpu, class P = float>
 class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of<P>::storage, typename precision_of<P>::master,
@@ -168,12 +173,13 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
                                       checked_.bad.code, checked_.bad.axis, checked_.bad.got, checked_.bad.expected> accepted_;
 
   static program_ref shared() {
-    if constexpr (decltype(Net)::usable && checked_.bad_node < 0) {
-      static const program p{Net, std::type_identity<P>{}, std::type_identity<D>{}};
-      static const program_ref held = program_ref::never_deleted(p);
-      return held;
+    if constexpr (!decltype(Net)::usable || checked_.bad_node >= 0) {
+      return shared();  // the compiler has said what is wrong
+    } else if constexpr (detail::node_type_count<decltype(Net)> <= most_planned_by_compiler) {
+      return program_ref(&compiled_program<Net, P, D>::value);
     } else {
-      return shared();
+      static const bound_program p{Net, std::type_identity<P>{}, std::type_identity<D>{}};
+      return program_ref(&p);
     }
   }
 

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The untyped half of a program: nodes, values, parameters, and where each value lives. Sizes and offsets are
-// constant + batch · unit, so one plan serves any batch. Everything can run in the compiler (`fixed` plans there).
+// constant + batch · unit, so one plan serves any batch. A plan refers to arrays that a planner or the compiler keeps.
 #pragma once
 #include <cstddef>
-#include <string>
-#include "tenon/graph/growing.hpp"
 #include "tenon/graph/shape_check.hpp"
 namespace tenon {
-struct call_table;  // program.hpp
-
 namespace detail {
 /// constant + batch · unit bytes; both are whole cache lines.
 struct bytes {
@@ -54,8 +50,6 @@ struct array_info {
 struct node {
   int path = 0;  // "3.linear": plan::text
   label tie;
-  const void* layer = nullptr;
-  const call_table* calls = nullptr;
   spec out;
   inputs in;
   list<int, max_inputs> x;  // value numbers
@@ -87,73 +81,42 @@ struct value_info {
 };
 inline constexpr unsigned reaches_parameter = 1u << 31;
 
-/// A builder that plans. Faults are remembered, not thrown: the owner reports the first.
-class plan {
- public:
+/// Some values of one type that somebody else keeps.
+template <class T>
+struct array_view {
+  const T* v = nullptr;
+  int n = 0;
+  constexpr int size() const { return n; }
+  constexpr const T& operator[](int i) const { return v[i]; }
+  constexpr const T* begin() const { return v; }
+  constexpr const T* end() const { return v + n; }
+};
+
+/// What planning leaves.
+struct plan_numbers {
   scalar_widths width;
-  growing<node> nodes;
-  growing<value_info> values;
-  growing<array_info> parameters, states;
-  growing_text texts;  // names of parameters and states, paths of nodes, each with a final zero
   list<int, max_outputs> out;
   list<int, max_inputs> in;
   bytes saved, scratch, inference;  // scratch and inference: without the working memory of ops
   std::size_t work_per_thread = 0;
   bytes sum_at[max_inputs]{};
   extent index_limit[max_inputs]{};  // of each index input; 0: none
+  bool takes_strides[max_inputs]{};  // every reader of the input does
   extent batch_limit = 0;            // the largest batch whose sizes fit
-  fault bad{};
-  growing_text bad_where;
+};
+struct plan : plan_numbers {
+  array_view<node> nodes;
+  array_view<value_info> values;
+  array_view<array_info> parameters, states;
+  const char* texts = "";  // names of parameters and states, paths of nodes, each with a final zero
 
-  [[gnu::cold]] constexpr explicit plan(scalar_widths w) : width(w) {}
-
-  // -- a builder: what lower() needs --
-  using value = int;
-  constexpr void enter(int i, const char* name);
-  constexpr void leave() { path_.shrink(depth_ > 0 ? marks_[--depth_] : 0); }
-  template <class L>
-  constexpr list<int, max_inputs> add(const L& l, const list<int, max_inputs>& x, const char* tie = nullptr) {
-    return append(nullptr, nullptr, L::name, infer_checked(l, shapes_of(x)), x, tie);
-  }
-  constexpr inputs shapes_of(const list<int, max_inputs>& x) const;
-  constexpr list<int, max_inputs> append(const void* layer, const call_table* calls, const char* what, const spec& s,
-                                         const list<int, max_inputs>& x, const char* tie);
-  constexpr list<int, max_inputs> add_inputs(const list<input, max_inputs>& from);
-  /// An input of the network, or a value already taken, needs an identity between it and an output.
-  constexpr bool needs_copy(const list<int, max_inputs>& y, int i) const;
-  /// Takes what the last part gave as the outputs, and plans.
-  constexpr void finish(const list<int, max_inputs>& y);
-
-  constexpr value_info& at(int v) { return values[v]; }
   constexpr const value_info& at(int v) const { return values[v]; }
-  constexpr const char* text(int at) const { return texts.data() + at; }
+  constexpr const char* text(int at) const { return texts + at; }
   constexpr shape output(int k, extent batch) const { return with_batch(at(out[k]).s, batch); }
   /// Bytes of working memory for a batch.
   constexpr std::size_t scratch_bytes(extent batch, bool training, int threads) const {
     return (training ? scratch : inference).at(batch) + work_per_thread * static_cast<std::size_t>(threads);
   }
-
- private:
-  growing_text path_;  // "9.shortcut."
-  static constexpr int max_depth = 16;
-  int marks_[max_depth]{}, depth_ = 0;
-
-  constexpr int keep_text(const char* last);
-  constexpr void report(const fault& f, const char* what, const char* more = "");
-  constexpr bytes size(int v) const { return size_of(at(v).s, width.of(at(v).s.what)); }
-  constexpr void check_size(std::size_t b, const char* what) {
-    if (b > size_limit) report({errc::overflow, -1, extent_limit, static_cast<extent>(size_limit)}, what);
-  }
-  constexpr void add_parameters(node& n, const spec& s, const char* what);
-  constexpr bool shared_with_output(int root) const;
-  constexpr void mark_use();
-  constexpr void share_storage();
-  constexpr void place_values();
-  constexpr void order_gradients();
-  constexpr void place_gradients();
-  constexpr void place(room value_info::* which, int v, bytes from, bytes need, int born, int dies, bytes& high);
 };
 }  // namespace detail
 }  // namespace tenon
-#include "tenon/graph/plan_build.hpp"
-#include "tenon/graph/plan_memory.hpp"

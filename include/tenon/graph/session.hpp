@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include "tenon/graph/growing.hpp"
 #include "tenon/graph/input_arg.hpp"
 #include "tenon/graph/program.hpp"
 #include "tenon/graph/tape.hpp"

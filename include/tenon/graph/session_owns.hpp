@@ -20,7 +20,7 @@ template <class D>
   const auto& w = planned().width;
   const std::size_t width = w.master > w.accumulate ? w.master : w.accumulate;
   std::size_t total = 0;
-  auto sum = [&](const detail::growing<detail::array_info>& all) {
+  auto sum = [&](const detail::array_view<detail::array_info>& all) {
     for (const auto& a : all) {
       total += detail::bytes_of(a.shape, width);
       if (total > detail::size_limit)

@@ -3,13 +3,13 @@
 #pragma once
 #include <string>
 #include "tenon/core/text.hpp"
-#include "tenon/graph/plan.hpp"
+#include "tenon/graph/planner.hpp"
 namespace tenon {
 namespace detail {
 [[gnu::cold]] inline void pad(std::string& s, std::size_t to) {
   if (s.size() < to) s.append(to - s.size(), ' ');
 }
-[[gnu::cold]] inline std::string table_of(const plan& p, const list<int, max_inputs>& out) {
+[[gnu::cold]] inline std::string table_of(const planner& p, const list<int, max_inputs>& out) {
   std::string rows[3];  // three columns, newline after each cell
   auto row = [&](std::string_view a, const std::string& b, std::string_view c) {
     rows[0] += concat(a, "\n");
@@ -68,7 +68,7 @@ namespace detail {
 /// A network value (or a layer_list) as a table of nodes, output shapes and parameters. A network with a fault says which.
 template <class Net>
 [[gnu::cold]] std::string summary(const Net& from) {
-  detail::plan p(detail::scalar_widths{});
+  detail::planner p(detail::scalar_widths{});
   const auto out = from.lower(p, p.add_inputs(from.in));
   return detail::table_of(p, out);
 }

@@ -77,10 +77,8 @@ inline constexpr array_calls arrays_of{
       using A = typename Policy::accumulate;
       if constexpr (device_traits<D>::host_accessible)
         std::memset(p, 0, static_cast<std::size_t>(n) * (accumulator ? sizeof(A) : sizeof(S)));  // all bits zero is zero
-      else if (accumulator)
-        ops::fill(*static_cast<const D*>(d), flat_view<A, D>(p, n), A{});
-      else
-        ops::fill(*static_cast<const D*>(d), flat_view<S, D>(p, n), S{});
+      else if (accumulator) ops::fill(*static_cast<const D*>(d), flat_view<A, D>(p, n), A{});
+      else ops::fill(*static_cast<const D*>(d), flat_view<S, D>(p, n), S{});
     },
     [](const void* d, void* to, const void* from, extent n) {
       using S = typename Policy::storage;
@@ -88,10 +86,8 @@ inline constexpr array_calls arrays_of{
     },
     [](const void* d, void* to, const void* from, extent n) {
       using S = typename Policy::storage;
-      if constexpr (device_traits<D>::host_accessible)
-        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(S));
-      else
-        ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
+      if constexpr (device_traits<D>::host_accessible) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(S));
+      else ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
     },
     [](const void* d, void* to, const void* from, extent n) {
       if constexpr (!std::is_same_v<typename Policy::storage, typename Policy::master>)
@@ -116,10 +112,18 @@ struct identity {
     if (auto dx = pass.dx()) ops::copy(pass.ex(), dx, pass.dy());
   }
 };
-/// `Plan` is a plan, or one that the compiler made (frozen_plan).
-template <class Plan>
+/// An output that is an input, or another output too, gets memory of its own.
+constexpr int copied_output(auto& builder, int v, int i) {
+  list<int, max_inputs> x;
+  x.add(v);
+  builder.enter(i, "output");
+  const int y = builder.add(identity{}, x)[0];
+  builder.leave();
+  return y;
+}
+/// A plan with what its precision and device do to arrays.
 struct walk {
-  const Plan& plan;
+  const detail::plan& plan;
   const array_calls& types;
 
   [[gnu::noinline]] void* cast_of(int parameter, const buffers& b, const call_info& c) const {
@@ -144,7 +148,8 @@ struct walk {
   }
   [[gnu::noinline]] extent numel(int v, extent batch) const { return with_batch(plan.at(v).s, batch).numel(); }
 
-  [[gnu::noinline]] frame start(const node& n, int i, const arrays& a, const buffers& b, const call_info& c) const {
+  [[gnu::noinline]] frame start(int i, const arrays& a, const buffers& b, const call_info& c) const {
+    const node& n = plan.nodes[i];
     frame f;
     f.in = &n.in;
     f.out = &n.out;
@@ -164,15 +169,17 @@ struct walk {
     return f;
   }
 
-  void cast_parameters(int count, const arrays& a, const buffers& b, const call_info& c) const {
+  void cast_parameters(const arrays& a, const buffers& b, const call_info& c) const {
     if (!plan.width.casts) return;
-    for (int q = 0; q < count; ++q) types.cast(c.device, cast_of(q, b, c), a.p[q], plan.parameters[q].shape.numel());
+    for (int q = 0; q < plan.parameters.size(); ++q)
+      types.cast(c.device, cast_of(q, b, c), a.p[q], plan.parameters[q].shape.numel());
   }
   /// call(frame) runs the layer's forward. False: the observer wants no more.
   template <class Call>
-  bool forward(const node& n, int i, const arrays& a, const buffers& b, const call_info& c, const Call& call) const {
+  bool forward(int i, const arrays& a, const buffers& b, const call_info& c, const Call& call) const {
+    const node& n = plan.nodes[i];
     if (n.alias) return true;
-    frame f = start(n, i, a, b, c);
+    frame f = start(i, a, b, c);
     for (int k = 0; k < n.x.size(); ++k) f.x[k] = value(n.x[k], b, c);
     for (int k = 0; k < n.y.size(); ++k) f.y[k] = value(n.y[k], b, c);
     call(f);
@@ -196,10 +203,10 @@ struct walk {
   }
   /// call(frame) runs the layer's backward.
   template <class Call>
-  void backward(const node& n, int i, const arrays& a, const buffers& b, const call_info& c, unsigned w, bool fresh,
-                const Call& call) const {
+  void backward(int i, const arrays& a, const buffers& b, const call_info& c, unsigned w, bool fresh, const Call& call) const {
+    const node& n = plan.nodes[i];
     if (n.alias_back) return;
-    frame f = start(n, i, a, b, c);
+    frame f = start(i, a, b, c);
     bool needed = n.out.p.n > 0;
     for (int k = 0; k < n.x.size(); ++k) {
       f.x[k] = value(n.x[k], b, c);

@@ -23,6 +23,18 @@
 //   };
 //   static_assert(tenon::layer<scaled_tanh>);
 //
+// What else infer may ask for (spec.hpp) and what the passes then offer (pass.hpp); `shape` is any tenon::shape, as x[0] or {64}:
+//   several inputs     static constexpr int arity = 2;             pass.x(1), pass.dx(1)
+//   several outputs    .output(shape)                              pass.y(1), pass.dy(1)
+//   a start            constant(c), normal(deviation), uniform_fan_in(n), initial{.bound = b} for U(−b, b); else zeros
+//   an intermediate    .saves("gate", shape)                       if (auto s = pass.saved(0)) in forward: inference saves nothing
+//   saved indices      .saves("place", shape, kind::index)         pass.saved_index(0)
+//   state              .state("mean", shape, 0)                    pass.state(0), written by commit alone
+//   scratch memory     .scratch(count)                             pass.scratch(): so many scalars for each thread
+//   an index input     x[0].expect_kind(kind::index), .index_below(0, rows)        pass.x_index(0)
+//   all of them        pass.training(), pass.batch(), pass.rng() (the same draws in forward and backward)
+// x, y, p, dx, dy hold elements of the network's type; dp, state and saved accumulate, which may be wider.
+//
 // Loops like these run on the host. A layer that calls only tenon::ops(pass.ex(), …) runs on every device.
 // Optional, for building by name and for export: static constexpr void fields(auto& self, auto&& visit) { visit("scale", self.scale); }
 #pragma once

@@ -31,11 +31,17 @@ struct update_op : op<update_op> {
   template <class Ex, class W, class G, class Rule>
   static void host(const Ex& ex, view<W> w, view<const G> g, const rule_slots<W>& slots, const Rule& rule,
                    const step_info& info) {
-    tenon::detail::parallel(ex.threads(), w.numel(), 16384, [&](extent from, extent to, int) noexcept {
-      W* part[max_slots]{};
-      for (int k = 0; k < Rule::slots; ++k) part[k] = slots.p[k] + from;
-      rule.apply(info, w.data() + from, g.data() + from, part, to - from);
-    });
+    tenon::detail::parallel(ex.threads(), w.numel(), 16384,
+                            [&](extent from, extent to, int) noexcept { part(rule, info, w.data(), g.data(), slots, from, to); });
+  }
+
+ private:
+  template <class W, class G, class Rule>
+  [[gnu::noinline]] static void part(const Rule& rule, const step_info& info, W* w, const G* g, const rule_slots<W>& slots,
+                                     extent from, extent to) noexcept {
+    W* own[max_slots]{};
+    for (int k = 0; k < Rule::slots; ++k) own[k] = slots.p[k] + from;
+    rule.apply(info, w + from, g + from, own, to - from);
   }
 };
 inline constexpr update_op update{};

@@ -37,7 +37,7 @@ class reusable_slot {
   reusable_slot(const reusable_slot&) noexcept {}
   reusable_slot& operator=(const reusable_slot&) noexcept { return *this; }
   /// At least `bytes` that nobody else holds. Errors: no_memory.
-  storage take(std::size_t bytes) const {
+  [[gnu::noinline]] storage take(std::size_t bytes) const {
     storage s;
     const bool mine = lock();
     if (mine) {
@@ -48,7 +48,7 @@ class reusable_slot {
     if (!mine || (s && !s.sole())) count(&traffic::fresh_slots, 1);
     return storage::allocate(bytes);
   }
-  void keep(const storage& s) const noexcept {
+  [[gnu::noinline]] void keep(const storage& s) const noexcept {
     if (!lock()) return;
     storage old = std::exchange(kept_, s);
     unlock();
@@ -70,7 +70,7 @@ class loss_base {
   static std::size_t dy_bytes(const array_ref& y) {  // rounded up, so that the scratch row behind is aligned
     return static_cast<std::size_t>(y.shape.numel() * y.dtype.bytes() + 63) / 64 * 64;
   }
-  static void check(const array_ref& y, const array_ref& target) {
+  [[gnu::cold, gnu::noinline]] static void check(const array_ref& y, const array_ref& target) {
     failure f;
     if (check_host(y, Self::name, "y", f) != errc::ok || check_host(target, Self::name, Self::target, f) != errc::ok) raise(f);
     if (!y.dense()) raise(errc::not_dense, Self::name, {.argument = "y"});
@@ -149,7 +149,7 @@ class mse : public detail::loss_base<mse> {
   static double rows(const array_ref& y, const array_ref& t, T* dy, compute_of_t<T>*);
 };
 
-inline errc cross_entropy::check(const array_ref& y, const array_ref& labels, failure& f) {
+[[gnu::cold]] inline errc cross_entropy::check(const array_ref& y, const array_ref& labels, failure& f) {
   if (y.shape.rank() < 2)
     return detail::fail(f, errc::rank, name, {.argument = "y", .got = y.shape.rank(), .expected = 2, .relation = "at least "});
   const extent classes = y.shape[-1];
@@ -176,7 +176,7 @@ inline errc cross_entropy::check(const array_ref& y, const array_ref& labels, fa
 }
 
 template <class T>
-double cross_entropy::rows(const array_ref& logits, const array_ref& labels, T* dy, compute_of_t<T>* scratch) {
+[[gnu::noinline]] double cross_entropy::rows(const array_ref& logits, const array_ref& labels, T* dy, compute_of_t<T>* scratch) {
   using C = compute_of_t<T>;
   const auto* y = static_cast<const T*>(logits.data);
   const extent classes = logits.shape[-1], m = logits.shape.numel() / classes;
@@ -224,7 +224,7 @@ double cross_entropy::rows(const array_ref& logits, const array_ref& labels, T* 
   return sum / static_cast<double>(m);
 }
 
-inline errc mse::check(const array_ref& y, const array_ref& t, failure& f) {
+[[gnu::cold]] inline errc mse::check(const array_ref& y, const array_ref& t, failure& f) {
   if (y.shape.numel() == 0)
     return detail::fail(f, errc::too_small, name, {.argument = "y", .got = 0, .expected = 1, .relation = "at least "});
   if (!detail::is_real(t.dtype))
@@ -233,7 +233,7 @@ inline errc mse::check(const array_ref& y, const array_ref& t, failure& f) {
 }
 
 template <class T>
-double mse::rows(const array_ref& a, const array_ref& t, T* dy, compute_of_t<T>*) {
+[[gnu::noinline]] double mse::rows(const array_ref& a, const array_ref& t, T* dy, compute_of_t<T>*) {
   const auto* y = static_cast<const T*>(a.data);
   const extent n = a.shape.numel();
   const double scale = 2 / static_cast<double>(n);

@@ -43,7 +43,7 @@ class numbers {
   explicit numbers(const array_ref& a) noexcept : a_(a), flat_(a.dense()) {}
   numbers(array_ref&&) = delete;  // it refers to the description
   /// An element of integer type; unsigned ones above INT64_MAX come out negative.
-  std::int64_t integer(extent i) const noexcept {
+  [[gnu::noinline]] std::int64_t integer(extent i) const noexcept {
     const bool is_signed = a_.dtype.code == dtype_code::int_;
     switch (a_.dtype.bits) {
       case 8: return is_signed ? get<std::int8_t>(i) : get<std::uint8_t>(i);
@@ -53,21 +53,21 @@ class numbers {
     }
   }
   /// An element of real type.
-  double real(extent i) const noexcept {
+  [[gnu::noinline]] double real(extent i) const noexcept {
     if (a_.dtype == float32) return static_cast<double>(get<float>(i));
     if (a_.dtype == float64) return get<double>(i);
     return static_cast<double>(static_cast<float>(get<bfloat16>(i)));
   }
 };
 /// Host memory is behind it.
-inline errc check_host(const array_ref& a, const char* operation, const char* argument, failure& f) noexcept {
+[[gnu::cold]] inline errc check_host(const array_ref& a, const char* operation, const char* argument, failure& f) noexcept {
   if (a.device.type != device_type::cpu)
     return fail(f, errc::device, operation, {.argument = argument, .got = a.device.packed(), .expected = device{}.packed()});
   if (!a.data && a.shape.numel() != 0) return fail(f, errc::null_data, operation, {.argument = argument});
   return errc::ok;
 }
 /// Both shapes are the same.
-inline errc check_shape(const shape& got, const shape& expected, const char* operation, const char* argument,
+[[gnu::cold]] inline errc check_shape(const shape& got, const shape& expected, const char* operation, const char* argument,
                         failure& f) noexcept {
   if (got.rank() != expected.rank())
     return fail(f, errc::rank, operation, {.argument = argument, .got = got.rank(), .expected = expected.rank()});

@@ -2,9 +2,9 @@
 // Where values and gradients live: who shares storage with whom, what is kept for backward, what may use the same bytes at
 // different times. Runs once, at bind.
 #pragma once
-#include "tenon/graph/plan.hpp"
+#include "tenon/graph/planner.hpp"
 namespace tenon::detail {
-[[gnu::cold]] constexpr void plan::mark_use() {
+[[gnu::cold]] constexpr void planner::mark_use() {
   for (int i = 0; i < nodes.size(); ++i) {
     const node& n = nodes[i];
     for (const int v : n.x) {
@@ -17,14 +17,14 @@ namespace tenon::detail {
   for (int v = 0; v < values.size(); ++v) at(v).root = at(v).grad_root = v;
 }
 
-constexpr bool plan::shared_with_output(int root) const {
+constexpr bool planner::shared_with_output(int root) const {
   for (const value_info& m : values)
     if (m.root == root && m.out >= 0) return true;
   return false;
 }
 
 // y has the storage of x where the layer aliases or overwrites it
-[[gnu::cold]] constexpr void plan::share_storage() {
+[[gnu::cold]] constexpr void planner::share_storage() {
   for (node& n : nodes) {
     const int y = n.y[0];
     if (const int a = n.out.alias; a >= 0 && a < n.x.size() && size(n.x[a]) == size(y)) {
@@ -50,8 +50,8 @@ constexpr bool plan::shared_with_output(int root) const {
 }
 
 // first fit: the lowest bytes that no value alive at the same time has; what does not grow with the batch gets room of its own
-[[gnu::cold]] constexpr void plan::place(room value_info::* which, int v, bytes from, bytes need, int born, int dies,
-                                         bytes& high) {
+[[gnu::cold]] constexpr void planner::place(room value_info::* which, int v, bytes from, bytes need, int born, int dies,
+                                            bytes& high) {
   room& mine = at(v).*which;
   if (need.unit == 0) {
     mine.at = {high.constant, 0};
@@ -75,7 +75,7 @@ constexpr bool plan::shared_with_output(int root) const {
 }
 
 // every root but inputs and outputs: kept for backward, or in scratch while it lives
-[[gnu::cold]] constexpr void plan::place_values() {
+[[gnu::cold]] constexpr void planner::place_values() {
   std::size_t constants = 0, casts = 0;
   for (int v = 0; v < values.size(); ++v) constants += size(v).constant;
   if (width.casts)
@@ -112,7 +112,7 @@ constexpr bool plan::shared_with_output(int root) const {
 }
 
 // backwards in time: a gradient is written first by the last consumer, and read by the producer
-[[gnu::cold]] constexpr void plan::order_gradients() {
+[[gnu::cold]] constexpr void planner::order_gradients() {
   const int n = nodes.size();
   for (value_info& q : values) q.first_back = q.last_back = q.producer;
   for (int i = 0; i < n; ++i)
@@ -143,7 +143,7 @@ constexpr bool plan::shared_with_output(int root) const {
   }
 }
 
-[[gnu::cold]] constexpr void plan::place_gradients() {
+[[gnu::cold]] constexpr void planner::place_gradients() {
   const int n = nodes.size();
   bytes need;
   std::size_t constants = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a plan takes in an architecture: inputs, nodes, parameters by name, ties. Runs once, at bind.
 #pragma once
-#include "tenon/graph/plan.hpp"
+#include "tenon/graph/planner.hpp"
 namespace tenon::detail {
-[[gnu::cold]] constexpr void plan::report(const fault& f, const char* what, const char* more) {
+[[gnu::cold]] constexpr void planner::report(const fault& f, const char* what, const char* more) {
   if (!f || bad) return;
   bad = f;
   bad_where += path_;
@@ -11,7 +11,7 @@ namespace tenon::detail {
   bad_where += more;
 }
 
-[[gnu::cold]] constexpr int plan::keep_text(const char* last) {
+[[gnu::cold]] constexpr int planner::keep_text(const char* last) {
   const auto at = texts.size();
   texts += path_;
   texts += last;
@@ -23,7 +23,7 @@ constexpr bool same_text(const char* a, const char* b) {
   return *a == *b;
 }
 
-[[gnu::cold]] constexpr void plan::enter(int i, const char* name) {
+[[gnu::cold]] constexpr void planner::enter(int i, const char* name) {
   if (depth_ == max_depth) report({errc::limit, -1, depth_ + 1, max_depth}, "", "depth of nested parts");
   if (depth_ < max_depth) marks_[depth_++] = path_.size();
   if (name) {
@@ -40,14 +40,14 @@ constexpr bool same_text(const char* a, const char* b) {
   path_ += '.';
 }
 
-[[gnu::cold]] constexpr inputs plan::shapes_of(const list<int, max_inputs>& x) const {
+[[gnu::cold]] constexpr inputs planner::shapes_of(const list<int, max_inputs>& x) const {
   inputs s;
   for (const int v : x) s.add(at(v).s);
   s.n = x.n;
   return s;
 }
 
-[[gnu::cold]] constexpr list<int, max_inputs> plan::add_inputs(const list<input, max_inputs>& from) {
+[[gnu::cold]] constexpr list<int, max_inputs> planner::add_inputs(const list<input, max_inputs>& from) {
   if (from.full()) report({errc::limit, -1, from.n, max_inputs}, "inputs of the network");
   for (const input& i : from) {
     value_info v;
@@ -70,7 +70,7 @@ constexpr bool same_text(const char* a, const char* b) {
   return in;
 }
 
-[[gnu::cold]] constexpr void plan::add_parameters(node& n, const spec& s, const char* what) {
+[[gnu::cold]] constexpr void planner::add_parameters(node& n, const spec& s, const char* what) {
   const node* same = nullptr;
   if (!n.tie.empty())
     for (const node& other : nodes)
@@ -102,8 +102,8 @@ constexpr bool same_text(const char* a, const char* b) {
   }
 }
 
-[[gnu::cold]] constexpr list<int, max_inputs> plan::append(const void* layer, const call_table* calls, const char* what,
-                                                           const spec& s, const list<int, max_inputs>& x, const char* tie) {
+[[gnu::cold]] constexpr list<int, max_inputs> planner::append(const char* what, const spec& s, const list<int, max_inputs>& x,
+                                                              const char* tie) {
   report(s.bad(), what);
   if (x.full()) report({errc::limit, -1, x.n, max_inputs}, what);
   if (bad) return x;
@@ -111,8 +111,6 @@ constexpr bool same_text(const char* a, const char* b) {
   n.path = keep_text(what);
   if (tie)
     for (int i = 0; tie[i]; ++i) n.tie.text[i] = tie[i];
-  n.layer = layer;
-  n.calls = calls;
   n.out = s;
   n.in = shapes_of(x);
   n.x = x;
@@ -153,13 +151,13 @@ constexpr bool same_text(const char* a, const char* b) {
   return y;
 }
 
-[[gnu::cold]] constexpr bool plan::needs_copy(const list<int, max_inputs>& y, int i) const {
+[[gnu::cold]] constexpr bool planner::needs_copy(const list<int, max_inputs>& y, int i) const {
   for (int k = 0; k < i; ++k)
     if (y[k] == y[i]) return true;
   return at(y[i]).producer < 0;
 }
 
-[[gnu::cold]] constexpr void plan::finish(const list<int, max_inputs>& y) {
+[[gnu::cold]] constexpr void planner::finish(const list<int, max_inputs>& y) {
   if (y.full() || y.n == 0) report({errc::arity, -1, y.n, 1}, "outputs of the network");
   if (bad) return;
   for (const int v : y) {
@@ -175,6 +173,12 @@ constexpr bool same_text(const char* a, const char* b) {
         extent& known = index_limit[at(n.x[i]).root];
         if (known == 0 || limit < known) known = limit;
       }
+  for (int i = 0; i < in.n; ++i) {
+    takes_strides[i] = true;
+    for (const node& n : nodes)
+      for (const int v : n.x)
+        if (at(v).root == i && !(n.out.strided && v == i)) takes_strides[i] = false;
+  }
   place_values();
   order_gradients();
   place_gradients();
