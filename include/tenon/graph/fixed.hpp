@@ -160,6 +160,11 @@ class fixed {
     return {static_cast<const A*>(dp_[i]), plan_.parameters[i].shape};
   }
 
+  /// State i (running statistics), as parameter(i): what a trained model hands over.
+  view<A> state(int i) { return {static_cast<A*>(state_[i]), plan_.states[i].shape}; }
+  static constexpr int state_count() { return n_.states; }
+  static constexpr const char* state_name(int i) { return plan_.text(plan_.states[i].name); }
+
   /// Inference. x has x_numel elements; y is valid until the next call.
   view<const S> operator()(view<const S> x) noexcept {
     if (x.numel() != x_numel || !x) return {};

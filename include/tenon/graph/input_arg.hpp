@@ -19,9 +19,9 @@ struct input_arg {
     requires(!is_tensor<std::remove_cvref_t<X>> && !std::is_same_v<std::remove_cvref_t<X>, input_arg>)
   input_arg(X&& x) {
     static_assert(expect_adaptable<X>());
-    static_assert(
-        outlives_call<X>,
-        "[forward] this temporary owns its elements, and a training forward borrows x until its backward: name it first");
+    static_assert(outlives_call<X>,
+                  "[forward] this temporary owns its elements, and a training forward borrows x until its backward: name it "
+                  "first (a handle says so in its adapter: static constexpr bool borrows = true)");
     if constexpr (adaptable<X> && outlives_call<X>) {
       using A = adapter<std::remove_cvref_t<X>>;
       const shape s = A::shape(x);

@@ -41,8 +41,10 @@ template <class D>
     const dtype type = !indices ? types().storage : a.dtype == int32 ? int32 : int64;
     const bool dense = packing_ == copy_policy::never && !program_->takes_strides(i);
     if (const errc c = detail::check_array(a, {op, name.text, type, device_traits<D>::type, expected, dense, false}, why);
-        c != errc::ok)
+        c != errc::ok) {
+      if (c == errc::rank && a.shape.rank() + 1 == want.rank()) why.remedy = "The batch is axis 0: one sample is a batch of 1.";
       return c;
+    }
     if (want[0] == dyn) batch = a.shape[0];
   }
   if (batch == dyn) batch = pl.at(0).s[0];
@@ -193,7 +195,8 @@ template <class D>
   b.scratch = w.memory.data();
   b.saved = w.saved.data();
   program_->forward(table(), b, c);
-  for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(w.out[k], k, batch, false, 0);
+  for (int k = 0; k < program_->outputs(); ++k)
+    y[k] = output_tensor(w.out[k], k, batch, false, id_ << detail::stamp_forward_bits);  // forward 0: no backward takes it
   return errc::ok;
 }
 
@@ -257,12 +260,16 @@ template <class D>
   storage packed;
   for (int k = 0; k < n; ++k) {
     if (const std::uint64_t made = dy[k].stamp; made && made != t.stamp_) {
-      const bool other = detail::stamp_session(made) != id_;
+      const bool other = detail::stamp_session(made) != id_, inference = detail::stamp_forward(made) == 0;
       return fail(why, errc::stale, op,
-                  {.argument = other ? "dy belongs to another model, by number" : "dy belongs to another forward, by number",
+                  {.argument = other       ? "dy belongs to another model, by number"
+                               : inference ? "dy belongs to an inference, by number of the forward"
+                                           : "dy belongs to another forward, by number",
                    .got = other ? static_cast<extent>(detail::stamp_session(made)) : detail::stamp_forward(made),
                    .expected = other ? static_cast<extent>(id_) : detail::stamp_forward(t.stamp_),
-                   .remedy = "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); net.backward(dy, t)."});
+                   .remedy = inference ? "An inference saves nothing: call net.forward(x)."
+                                       : "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); "
+                                         "net.backward(dy, t)."});
     }
     const detail::argument_text name("dy", k, n);
     const shape want = planned().output(k, t.batch_);

@@ -8,7 +8,7 @@ inline namespace TENON_KERNELS {
 /// y = x, converted element by element; both have the same number of elements.
 struct cast_op : op<cast_op> {
   template <class Ex, class T, class S>
-  static void host(const Ex& ex, view<T> y, view<S> x) {
+  static void host(const Ex& ex, const view<T>& y, const view<S>& x) {
     const S* const px = x.data();
     T* const py = y.data();
     tenon::detail::parallel(ex.threads(), y.numel(), 32768, [=](extent begin, extent end, int) noexcept {

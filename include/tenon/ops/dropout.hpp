@@ -10,7 +10,7 @@ inline namespace TENON_KERNELS {
 /// y = x · [draw ≥ rate] / (1 − rate), with rate in [0, 1); it is its own backward. 0 · NaN = NaN: a dropped NaN shows.
 struct drop_op : op<drop_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> y, in<S> x, const random_key& key, double rate) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, const random_key& key, double rate) {
     using C = typename Ex::compute;
     const extent n = y.numel();
     const auto cut = static_cast<std::uint64_t>(rate * 0x1p32);  // of 2³² draws so many are dropped

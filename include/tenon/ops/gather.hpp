@@ -8,7 +8,7 @@ inline namespace TENON_KERNELS {
 /// y[r, :] = w[index[r], :]; y is [r…, out], w is [rows, out].
 struct gather_op : op<gather_op> {
   template <class Ex, class S, class I>
-  static void host(const Ex& ex, view<S> y, in<S> w, view<I> index) {
+  static void host(const Ex& ex, const view<S>& y, in<S> w, const view<I>& index) {
     const extent out = w.shape()[1];
     const S* const pw = w.data();
     S* const py = y.data();
@@ -26,7 +26,7 @@ inline constexpr gather_op gather{};
 /// dw[index[r], :] += dy[r, :], in the order of r for any number of threads: each has columns of its own.
 struct gather_dw_op : op<gather_dw_op> {
   template <class Ex, class A, class S, class I>
-  static void host(const Ex& ex, view<A> dw, view<S> dy, view<I> index) {
+  static void host(const Ex& ex, const view<A>& dw, const view<S>& dy, const view<I>& index) {
     using C = typename Ex::compute;
     const extent out = dw.shape()[1], n = index.numel();
     const S* const pg = dy.data();
@@ -45,7 +45,7 @@ inline constexpr gather_dw_op gather_dw{};
 /// y = x[…, begin : begin + y's length, …] along `axis` (≥ 0).
 struct slice_op : op<slice_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> y, in<S> x, int axis, extent begin) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, int axis, extent begin) {
     const tenon::detail::around whole(x.shape(), axis);
     const extent row = whole.length * whole.inner, part = y.shape()[axis] * whole.inner, skip = begin * whole.inner;
     const S* const px = x.data();
@@ -61,7 +61,7 @@ inline constexpr slice_op slice{};
 /// y[…, begin : begin + length, …] = x along `axis` (≥ 0), zeros where x is empty; the rest of y stays as it is.
 struct place_op : op<place_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> y, in<S> x, int axis, extent begin, extent length) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, int axis, extent begin, extent length) {
     const tenon::detail::around whole(y.shape(), axis);
     const extent row = whole.length * whole.inner, part = length * whole.inner, skip = begin * whole.inner;
     const S* const px = x.data();

@@ -17,8 +17,8 @@ float* float_scratch(const Ex& ex, extent each) {
 
 inline namespace TENON_KERNELS {
 /// parallel_gemm, on one thread with a workspace of its own where none is given.
-inline void gemm_or_alone(int threads, extent m, extent n, extent k, const matrix& a, const matrix& b, float* c,
-                          const gemm_options& o, float* work) {
+[[gnu::noinline]] inline void gemm_or_alone(int threads, extent m, extent n, extent k, const matrix& a, const matrix& b, float* c,
+                                            const gemm_options& o, float* work) {
   if (work) return parallel_gemm(threads, m, n, k, a, b, c, n, o, work);
   alignas(64) float own[gemm_workspace_floats];
   gemm(m, n, k, a, b, c, n, o, own);
@@ -31,7 +31,7 @@ inline namespace TENON_KERNELS {
 /// y[m,n] = x[m,k] · w[n,k]ᵀ + b[n]; b may be empty.
 struct affine_op : op<affine_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> y, in<S> x, in<S> w, in<S> b) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, in<S> w, in<S> b) {
     using C = typename Ex::compute;
     const extent n = w.shape()[0], k = w.shape()[1], m = y.numel() / n;
     const S *const px = x.data(), *const pw = w.data(), *const pb = b.data();
@@ -58,7 +58,7 @@ inline constexpr affine_op affine{};
 /// dx[m,k] = dy[m,n] · w[n,k]
 struct affine_dx_op : op<affine_dx_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> dx, in<S> dy, in<S> w) {
+  static void host(const Ex& ex, const view<S>& dx, in<S> dy, in<S> w) {
     using C = typename Ex::compute;
     const extent n = w.shape()[0], k = w.shape()[1], m = dy.numel() / n;
     const S *const pg = dy.data(), *const pw = w.data();
@@ -83,7 +83,7 @@ inline constexpr affine_dx_op affine_dx{};
 /// dw[n,k] += dy[m,n]ᵀ · x[m,k]
 struct affine_dw_op : op<affine_dw_op> {
   template <class Ex, class A, class S>
-  static void host(const Ex& ex, view<A> dw, view<S> dy, in<S> x) {
+  static void host(const Ex& ex, const view<A>& dw, const view<S>& dy, in<S> x) {
     using C = typename Ex::compute;
     const extent n = dw.shape()[0], k = dw.shape()[1], m = dy.numel() / n;
     const auto *const pg = dy.data(), *const px = x.data();

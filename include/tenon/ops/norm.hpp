@@ -8,7 +8,7 @@ inline namespace TENON_KERNELS {
 /// mean[c] and variance[c] of x, the latter biased: Σ (x − mean)² / count, in two passes.
 struct moments_op : op<moments_op> {
   template <class Ex, class A, class S>
-  static void host(const Ex& ex, view<A> mean, view<A> variance, view<S> x) {
+  static void host(const Ex& ex, const view<A>& mean, const view<A>& variance, const view<S>& x) {
     using C = typename Ex::compute;
     const tenon::detail::around a(x.shape(), 1);
     const S* const px = x.data();
@@ -36,7 +36,8 @@ inline constexpr moments_op moments{};
 /// y = (x − mean) / √(variance + epsilon) · w + b
 struct normalise_op : op<normalise_op> {
   template <class Ex, class S, class A>
-  static void host(const Ex& ex, view<S> y, in<S> x, view<A> mean, in<A> variance, in<S> w, in<S> b, double epsilon) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, const view<A>& mean, in<A> variance, in<S> w, in<S> b,
+                   double epsilon) {
     using C = typename Ex::compute;
     using tenon::detail::maths::sqrt;
     const tenon::detail::around a(x.shape(), 1);
@@ -63,8 +64,8 @@ inline constexpr normalise_op normalise{};
 /// dw += Σ dy·z, db += Σ dy, dx = w / √(variance + epsilon) · (dy − (Σ dy + z · Σ dy·z) / count). dx, dw and db may be empty.
 struct normalise_back_op : op<normalise_back_op> {
   template <class Ex, class S, class G, class A>
-  static void host(const Ex& ex, view<S> dx, view<G> dw, view<G> db, in<S> dy, in<S> x, view<A> mean, in<A> variance, in<S> w,
-                   double epsilon) {
+  static void host(const Ex& ex, const view<S>& dx, const view<G>& dw, const view<G>& db, in<S> dy, in<S> x, const view<A>& mean,
+                   in<A> variance, in<S> w, double epsilon) {
     using C = typename Ex::compute;
     using tenon::detail::maths::sqrt;
     const tenon::detail::around a(x.shape(), 1);
@@ -106,7 +107,7 @@ inline constexpr normalise_back_op normalise_back{};
 /// running = (1 − momentum) · running + momentum · factor · value
 struct fold_op : op<fold_op> {
   template <class Ex, class A>
-  static void host(const Ex&, view<A> running, in<A> value, double momentum, double factor) {
+  static void host(const Ex&, const view<A>& running, in<A> value, double momentum, double factor) {
     using C = compute_of_t<A>;
     A* const to = running.data();
     const A* const from = value.data();

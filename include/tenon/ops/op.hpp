@@ -3,7 +3,7 @@
 //
 //   struct add_op : op<add_op> {                       // y = a + b
 //     template <class Ex, class S>
-//     static void host(const Ex& ex, view<S> y, in<S> a, in<S> b);
+//     static void host(const Ex& ex, const view<S>& y, in<S> a, in<S> b);
 //   };
 //   inline constexpr add_op add{};
 //
@@ -15,7 +15,7 @@
 namespace tenon::ops {
 /// An argument that does not decide the element type: views of S and of const S are welcome.
 template <class S>
-using in = std::type_identity_t<view<const S>>;
+using in = const std::type_identity_t<view<const S>>&;
 
 namespace detail {
 template <class V>

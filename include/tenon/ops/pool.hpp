@@ -22,38 +22,39 @@ struct windows_of_element {
   }
 };
 
+/// What all loops over planes need; x is [n, c, h, w], y is [n, c, rows, cols].
+struct pool_sizes {
+  extent h, w, rows, cols, planes, grain;
+  [[gnu::noinline]] pool_sizes(const shape& x, const shape& y)
+      : h(x[2]), w(x[3]), rows(y[2]), cols(y[3]), planes(y[0] * y[1]), grain(8192 / (h * w + 1) + 1) {}
+};
+
 inline namespace TENON_KERNELS {
-/// One plane of max_pool with 2 x 2 windows side by side, four at a time; the comparisons of the reference in the same order.
-inline void max_pool_2x2(float* y, std::int32_t* argmax, const float* x, extent w, extent rows, extent cols) noexcept {
+/// One plane of max_pool with 2 x 2 windows side by side, at least four to a row: four at a time; the comparisons of the reference
+/// in the same order.
+[[gnu::noinline]] inline void max_pool_2x2(float* y, std::int32_t* argmax, const float* x, extent w, extent rows,
+                                           extent cols) noexcept {
   typedef std::int32_t four_ints __attribute__((vector_size(16)));
   for (extent i = 0; i < rows; ++i, y += cols)
     for (extent next = 0; next < cols; next += 4) {
-      const extent j = next + 4 <= cols || cols < 4 ? next : cols - 4;  // the last four may be made twice
-      const extent first = 2 * i * w + 2 * j, left = cols - j < 4 ? cols - j : 4;
-      four_floats value[4];  // of the four places in each window
-      if (left == 4) {
-        const float *const p = x + first, *const q = p + w;
-        const four_floats a = load4(p), b = load4(p + 4), c = load4(q), d = load4(q + 4);
-        value[0] = __builtin_shufflevector(a, b, 0, 2, 4, 6);
-        value[1] = __builtin_shufflevector(a, b, 1, 3, 5, 7);
-        value[2] = __builtin_shufflevector(c, d, 0, 2, 4, 6);
-        value[3] = __builtin_shufflevector(c, d, 1, 3, 5, 7);
-      } else {
-        for (int k = 0; k < 4; ++k)
-          for (extent l = 0; l < 4; ++l) value[k][l] = l < left ? x[first + 2 * l + k / 2 * w + k % 2] : 0;
-      }
+      const extent j = next + 4 <= cols ? next : cols - 4;  // the last four may be made twice
+      const extent first = 2 * i * w + 2 * j;
+      const float *const p = x + first, *const q = p + w;
+      const four_floats a = load4(p), b = load4(p + 4), c = load4(q), d = load4(q + 4);
+      const four_floats value[4]{__builtin_shufflevector(a, b, 0, 2, 4, 6), __builtin_shufflevector(a, b, 1, 3, 5, 7),
+                                 __builtin_shufflevector(c, d, 0, 2, 4, 6),
+                                 __builtin_shufflevector(c, d, 1, 3, 5, 7)};  // the four places in each window
       four_floats best = value[0];
-      const auto at0 = static_cast<std::int32_t>(first), down = static_cast<std::int32_t>(w);
-      four_ints at = four_ints{0, 2, 4, 6} + at0;
-      const four_ints base = at;
+      const auto down = static_cast<std::int32_t>(w);
+      const four_ints base = four_ints{0, 2, 4, 6} + static_cast<std::int32_t>(first);
+      four_ints at = base;
       for (int k = 1; k < 4; ++k) {
         const auto better = (value[k] > best) | (value[k] != value[k]);
         best = better ? value[k] : best;
         at = better ? base + (k / 2 * down + k % 2) : at;
       }
-      if (left == 4) store4(y + j, best);
-      else store_some(y + j, best, left);
-      if (argmax) __builtin_memcpy(argmax + i * cols + j, &at, static_cast<std::size_t>(left) * sizeof(std::int32_t));
+      store4(y + j, best);
+      if (argmax) __builtin_memcpy(argmax + i * cols + j, &at, sizeof at);
     }
 }
 }  // namespace TENON_KERNELS
@@ -65,20 +66,20 @@ inline namespace TENON_KERNELS {
 /// argmax (may be empty) = its place in the plane [h, w] of its channel.
 struct max_pool_op : op<max_pool_op> {
   template <class Ex, class S, class O>
-  static void host(const Ex& ex, view<S> y, view<O> argmax, in<S> x, const window& k) {
+  static void host(const Ex& ex, const view<S>& y, const view<O>& argmax, in<S> x, const window& k) {
     using C = typename Ex::compute;
-    const extent h = x.shape()[2], w = x.shape()[3], rows = y.shape()[2], cols = y.shape()[3],
-                 planes = y.shape()[0] * y.shape()[1];
+    const tenon::detail::pool_sizes z(x.shape(), y.shape());
     const S* const px = x.data();
     S* const py = y.data();
     O* const pa = argmax.data();
-    tenon::detail::parallel(ex.threads(), planes, 8192 / (h * w + 1) + 1, [=](extent begin, extent end, int) noexcept {
+    tenon::detail::parallel(ex.threads(), z.planes, z.grain, [=, &z, &k](extent begin, extent end, int) noexcept {
+      const extent h = z.h, w = z.w, rows = z.rows, cols = z.cols;
       using tenon::detail::span_of_window;
       for (extent p = begin; p < end; ++p) {
         const S* const plane = px + p * h * w;
         extent to = p * rows * cols;
         if constexpr (tenon::detail::all_float<C, S> && std::same_as<O, std::int32_t>)
-          if (k.kh == 2 && k.kw == 2 && k.sh == 2 && k.sw == 2 && k.ph == 0 && k.pw == 0) {
+          if (k.kh == 2 && k.kw == 2 && k.sh == 2 && k.sw == 2 && k.ph == 0 && k.pw == 0 && cols >= 4) {
             tenon::detail::max_pool_2x2(py + to, pa ? pa + to : nullptr, plane, w, rows, cols);
             continue;
           }
@@ -107,14 +108,14 @@ inline constexpr max_pool_op max_pool{};
 /// dx = for each element the sum of dy of the windows of which it was the largest.
 struct max_pool_dx_op : op<max_pool_dx_op> {
   template <class Ex, class S, class O>
-  static void host(const Ex& ex, view<S> dx, in<S> dy, view<O> argmax, const window& k) {
+  static void host(const Ex& ex, const view<S>& dx, in<S> dy, const view<O>& argmax, const window& k) {
     using C = typename Ex::compute;
-    const extent h = dx.shape()[2], w = dx.shape()[3], rows = dy.shape()[2], cols = dy.shape()[3],
-                 planes = dx.shape()[0] * dx.shape()[1];
+    const tenon::detail::pool_sizes z(dx.shape(), dy.shape());
     const S* const pg = dy.data();
     S* const px = dx.data();
     const O* const pa = argmax.data();
-    tenon::detail::parallel(ex.threads(), planes, 8192 / (h * w + 1) + 1, [=](extent begin, extent end, int) noexcept {
+    tenon::detail::parallel(ex.threads(), z.planes, z.grain, [&](extent begin, extent end, int) noexcept {
+      const extent h = z.h, w = z.w, rows = z.rows, cols = z.cols;
       using tenon::detail::windows_of_element;
       for (extent p = begin; p < end; ++p) {
         S* const plane = px + p * h * w;
@@ -144,13 +145,13 @@ inline constexpr max_pool_dx_op max_pool_dx{};
 /// y = sum of each window / (kh · kw): padding counts as zeros, as PyTorch's default.
 struct avg_pool_op : op<avg_pool_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> y, in<S> x, const window& k) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, const window& k) {
     using C = typename Ex::compute;
-    const extent h = x.shape()[2], w = x.shape()[3], rows = y.shape()[2], cols = y.shape()[3],
-                 planes = y.shape()[0] * y.shape()[1];
+    const tenon::detail::pool_sizes z(x.shape(), y.shape());
     const S* const px = x.data();
     S* const py = y.data();
-    tenon::detail::parallel(ex.threads(), planes, 8192 / (h * w + 1) + 1, [=](extent begin, extent end, int) noexcept {
+    tenon::detail::parallel(ex.threads(), z.planes, z.grain, [=, &z, &k](extent begin, extent end, int) noexcept {
+      const extent h = z.h, w = z.w, rows = z.rows, cols = z.cols;
       using tenon::detail::span_of_window;
       const C count = C(k.kh * k.kw);
       for (extent p = begin; p < end; ++p)
@@ -172,13 +173,13 @@ inline constexpr avg_pool_op avg_pool{};
 /// dx = for each element the sum of dy / (kh · kw) of the windows that cover it.
 struct avg_pool_dx_op : op<avg_pool_dx_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> dx, in<S> dy, const window& k) {
+  static void host(const Ex& ex, const view<S>& dx, in<S> dy, const window& k) {
     using C = typename Ex::compute;
-    const extent h = dx.shape()[2], w = dx.shape()[3], rows = dy.shape()[2], cols = dy.shape()[3],
-                 planes = dx.shape()[0] * dx.shape()[1];
+    const tenon::detail::pool_sizes z(dx.shape(), dy.shape());
     const S* const pg = dy.data();
     S* const px = dx.data();
-    tenon::detail::parallel(ex.threads(), planes, 8192 / (h * w + 1) + 1, [=](extent begin, extent end, int) noexcept {
+    tenon::detail::parallel(ex.threads(), z.planes, z.grain, [=, &z, &k](extent begin, extent end, int) noexcept {
+      const extent h = z.h, w = z.w, rows = z.rows, cols = z.cols;
       using tenon::detail::span_of_window, tenon::detail::windows_of_element;
       const C count = C(k.kh * k.kw);
       for (extent p = begin; p < end; ++p) {

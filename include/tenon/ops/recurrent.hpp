@@ -59,8 +59,8 @@ inline namespace TENON_KERNELS {
 /// i, f, o = σ(x·wiᵀ + bi + h·whᵀ + bh), g = tanh of the same; c' = f·c + i·g, h' = o·tanh(c'). gates and tanh_c may be empty.
 struct lstm_op : op<lstm_op> {
   template <class Ex, class S, class A>
-  static void host(const Ex& ex, view<S> h1, view<S> c1, view<A> gates, view<A> tanh_c, in<S> x, in<S> h, in<S> c, in<S> wi,
-                   in<S> wh, in<S> bi, in<S> bh) {
+  static void host(const Ex& ex, const view<S>& h1, const view<S>& c1, const view<A>& gates, const view<A>& tanh_c, in<S> x,
+                   in<S> h, in<S> c, in<S> wi, in<S> wh, in<S> bi, in<S> bh) {
     using Cs = typename Ex::compute;
     const extent n = wh.shape()[1], m = wi.shape()[1], batch = c.shape()[0];
     const S *const px = x.data(), *const ph = h.data(), *const pc = c.data();
@@ -122,7 +122,7 @@ inline constexpr lstm_op lstm{};
 /// dc = the gradient of c: that of c' times the forget gate.
 struct lstm_dc_op : op<lstm_dc_op> {
   template <class Ex, class S, class A>
-  static void host(const Ex& ex, view<S> dc, const lstm_tape<S, A>& tape) {
+  static void host(const Ex& ex, const view<S>& dc, const lstm_tape<S, A>& tape) {
     using C = typename Ex::compute;
     const tenon::detail::lstm_gradient<C, S, A> g(tape);
     S* const to = dc.data();
@@ -136,7 +136,7 @@ inline constexpr lstm_dc_op lstm_dc{};
 /// dx[b,k] = dgates[b,4n] · w[4n,k]: the gradient of x by wi, of h by wh.
 struct lstm_dx_op : op<lstm_dx_op> {
   template <class Ex, class S, class A>
-  static void host(const Ex& ex, view<S> dx, const lstm_tape<S, A>& tape, in<S> w) {
+  static void host(const Ex& ex, const view<S>& dx, const lstm_tape<S, A>& tape, in<S> w) {
     using C = typename Ex::compute;
     const tenon::detail::lstm_gradient<C, S, A> g(tape);
     const extent batch = dx.shape()[0], k = dx.shape()[1], q = 4 * g.n;
@@ -172,7 +172,7 @@ inline constexpr lstm_dx_op lstm_dx{};
 /// dw[4n,k] += dgates[b,4n]ᵀ · x[b,k]: the gradient of wi by x, of wh by h.
 struct lstm_dw_op : op<lstm_dw_op> {
   template <class Ex, class G, class S, class A>
-  static void host(const Ex& ex, view<G> dw, const lstm_tape<S, A>& tape, in<S> x) {
+  static void host(const Ex& ex, const view<G>& dw, const lstm_tape<S, A>& tape, in<S> x) {
     using C = typename Ex::compute;
     const tenon::detail::lstm_gradient<C, S, A> g(tape);
     const extent batch = x.shape()[0], k = x.shape()[1], q = 4 * g.n;
@@ -205,7 +205,7 @@ inline constexpr lstm_dw_op lstm_dw{};
 /// db[4n] += Σ dgates[b,4n] over the batch: the gradient of either bias.
 struct lstm_db_op : op<lstm_db_op> {
   template <class Ex, class G, class S, class A>
-  static void host(const Ex& ex, view<G> db, const lstm_tape<S, A>& tape) {
+  static void host(const Ex& ex, const view<G>& db, const lstm_tape<S, A>& tape) {
     using C = typename Ex::compute;
     const tenon::detail::lstm_gradient<C, S, A> g(tape);
     const extent batch = tape.tanh_c.shape()[0];

@@ -7,7 +7,7 @@ namespace tenon::detail {
 /// A dense array as [outer, length, inner] around one axis ≥ 0.
 struct around {
   extent outer = 1, length = 1, inner = 1;
-  constexpr around(const shape& s, int axis) : length(s[axis]) {
+  [[gnu::noinline]] constexpr around(const shape& s, int axis) : length(s[axis]) {
     for (int i = 0; i < axis; ++i) outer *= s[i];
     for (int i = axis + 1; i < s.rank(); ++i) inner *= s[i];
   }
@@ -19,30 +19,25 @@ inline namespace TENON_KERNELS {
 /// db[c] += Σ dy[…, c, …] over all axes but `axis` (negative counts from the back): the gradient of a bias.
 struct channel_sum_op : op<channel_sum_op> {
   template <class Ex, class A, class S>
-  static void host(const Ex& ex, view<A> db, view<S> dy, int axis) {
+  static void host(const Ex& ex, const view<A>& db, const view<S>& dy, int axis) {
     using C = typename Ex::compute;
     const tenon::detail::around a(dy.shape(), axis < 0 ? dy.rank() + axis : axis);
     A* const to = db.data();
     const S* const from = dy.data();
     const extent grain = 16384 / (a.outer * a.inner + 1) + 1;
     tenon::detail::parallel(ex.threads(), a.length, grain, [=](extent begin, extent end, int) noexcept {
+      extent c = begin;
       if (a.inner == 1) {  // rows: eight neighbouring columns at a time
         constexpr extent wide = 8;
-        for (extent c = begin; c < end; c += wide) {
+        for (; c + wide <= end; c += wide) {
           C part[wide]{C(0), C(0), C(0), C(0), C(0), C(0), C(0), C(0)};
-          const extent n = end - c < wide ? end - c : wide;
           const S* p = from + c;
-          if (n == wide)
-            for (extent o = 0; o < a.outer; ++o, p += a.length)
-              for (extent k = 0; k < wide; ++k) part[k] += C(p[k]);
-          else
-            for (extent o = 0; o < a.outer; ++o, p += a.length)
-              for (extent k = 0; k < n; ++k) part[k] += C(p[k]);
-          for (extent k = 0; k < n; ++k) to[c + k] += A(part[k]);
+          for (extent o = 0; o < a.outer; ++o, p += a.length)
+            for (extent k = 0; k < wide; ++k) part[k] += C(p[k]);
+          for (extent k = 0; k < wide; ++k) to[c + k] += A(part[k]);
         }
-        return;
       }
-      for (extent c = begin; c < end; ++c) {
+      for (; c < end; ++c) {
         C sum(0);
         for (extent o = 0; o < a.outer; ++o)
           sum +=

@@ -9,7 +9,7 @@ inline namespace TENON_KERNELS {
 /// y = exp(x − max x) / Σ exp(x − max x) along `axis`; a NaN, or +∞, makes its whole row NaN, as in PyTorch.
 struct softmax_op : op<softmax_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> y, in<S> x, int axis) {
+  static void host(const Ex& ex, const view<S>& y, in<S> x, int axis) {
     using C = typename Ex::compute;
     using tenon::detail::maths::exp;
     const tenon::detail::around a(x.shape(), axis);
@@ -39,7 +39,7 @@ inline constexpr softmax_op softmax{};
 /// dx = y · (dy − Σ dy·y) along `axis`, for y = softmax(x).
 struct softmax_dx_op : op<softmax_dx_op> {
   template <class Ex, class S>
-  static void host(const Ex& ex, view<S> dx, in<S> dy, in<S> y, int axis) {
+  static void host(const Ex& ex, const view<S>& dx, in<S> dy, in<S> y, int axis) {
     using C = typename Ex::compute;
     const tenon::detail::around a(y.shape(), axis);
     const S *const pg = dy.data(), *const py = y.data();

@@ -29,7 +29,7 @@ struct rule_slots {
 /// w, slots = rule(w, g, slots)
 struct update_op : op<update_op> {
   template <class Ex, class W, class G, class Rule>
-  static void host(const Ex& ex, view<W> w, view<const G> g, const rule_slots<W>& slots, const Rule& rule,
+  static void host(const Ex& ex, const view<W>& w, const view<const G>& g, const rule_slots<W>& slots, const Rule& rule,
                    const step_info& info) {
     tenon::detail::parallel(ex.threads(), w.numel(), 16384,
                             [&](extent from, extent to, int) noexcept { part(rule, info, w.data(), g.data(), slots, from, to); });

@@ -11,11 +11,11 @@
 #include "tenon/train/targets.hpp"
 namespace tenon {
 #if TENON_EXCEPTIONS
-/// The mean loss, summed in double: `float(l)`, `double(l)`.
+/// The mean loss, summed in double: `double total = l;`, `float(l)`.
 struct loss_value {
   double v = 0;
   constexpr explicit operator float() const { return static_cast<float>(v); }
-  constexpr explicit operator double() const { return v; }
+  constexpr operator double() const { return v; }
 };
 /// T is void where y is a tensor<>. dy has y's shape and stamp.
 template <class T>
@@ -159,7 +159,11 @@ class mse : public detail::loss_base<mse> {
   const extent rows = y.shape.numel() / classes;
   if (rows == 0)
     return detail::fail(f, errc::empty_batch, name, {.argument = "y", .got = 0, .expected = 1, .relation = "at least "});
-  if (detail::is_real(labels.dtype)) return detail::check_shape(labels.shape, y.shape, name, "probabilities", f);
+  if (detail::is_real(labels.dtype)) {
+    const errc c = detail::check_shape(labels.shape, y.shape, name, "probabilities", f);
+    if (c == errc::rank) f.remedy = "Class numbers are integers: a target of real numbers is probabilities, in y's shape.";
+    return c;
+  }
   if (!detail::is_integer(labels.dtype))
     return detail::fail(f, errc::dtype, name, {.argument = target, .got = labels.dtype.packed(), .expected = int32.packed()});
   if (const extent n = labels.shape.numel(); n != rows)

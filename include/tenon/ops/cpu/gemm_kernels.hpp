@@ -50,34 +50,22 @@ typedef float eight_floats __attribute__((vector_size(32)));
 inline constexpr int max_tile_rows = 6;
 inline constexpr int max_tile_columns = 64;
 
-// What a tile of C is made of; see gemm_kernels.inl for the formula.
-struct panel_tile {
-  const float* a[max_tile_rows];
-  const float* b;
-  float* c;
-  std::int64_t a_step, b_step, ldc, k;
+// What a tile of C is made of; see gemm_kernels.inl for the formulas.
+struct gemm_tile {
+  const float *a[max_tile_rows], *b[4];
+  float* c[max_tile_rows];
+  std::int64_t a_step, b_step, column, k;
   int rows;
   bool add;
 };
-struct dot_tile {
-  const float *a[max_tile_rows], *b[4];
-  float* c;
-  std::int64_t ldc, k;
-  int rows, columns;
-  bool add;
-};
+using gemm_kernel = void(const gemm_tile&) noexcept;
 
 struct gemm_kernels {
-  int width;                                        // floats in a vector
-  int panel_vectors;                                // vectors in a row of the wide panel: 2 or 4
-  void (*panel[2][2])(const panel_tile&) noexcept;  // [4 (or 6), 6 rows][1, panel_vectors vectors]
-  int dot_rows;                                     // rows of the tallest dot tile
-  void (*dot[3])(const dot_tile&) noexcept;         // [1, 4 (or 3), dot_rows rows]
+  int panel_rows, columns[2];  // of the panels: narrow, wide
+  gemm_kernel* panel[2];
+  int dot_rows;         // of the taller dot tile; 0 where there is none
+  gemm_kernel* dot[2];  // 1 row, dot_rows rows
 };
-
-/// `&last_lanes[16 - width + rest]`: a mask of the last `rest` lanes.
-inline constexpr int last_lanes[32] = {0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-                                       -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 
 #define TENON_SIMD_NAME baseline_kernels
 #define TENON_SIMD_WIDTH 4

@@ -62,7 +62,7 @@ constexpr range chunk_of(std::int64_t n, std::int64_t parts, std::int64_t i) noe
 }
 
 /// Cores this thread may run on, at least 1.
-inline int available_cores() noexcept {
+[[gnu::cold, gnu::noinline]] inline int available_cores() noexcept {
 #if defined(__linux__)
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -75,7 +75,7 @@ inline int available_cores() noexcept {
 }
 
 // A futex where there is one; elsewhere the loops around these calls poll.
-inline void sleep_while_equal(unsigned* word, unsigned value) noexcept {
+[[gnu::noinline]] inline void sleep_while_equal(unsigned* word, unsigned value) noexcept {
 #if defined(__linux__)
   constexpr int futex_wait_private = 128;
   syscall(SYS_futex, word, futex_wait_private, value, nullptr, nullptr, 0);
@@ -85,7 +85,7 @@ inline void sleep_while_equal(unsigned* word, unsigned value) noexcept {
 #endif
 }
 
-inline void wake_sleeper(unsigned* word) noexcept {
+[[gnu::noinline]] inline void wake_sleeper(unsigned* word) noexcept {
 #if defined(__linux__)
   constexpr int futex_wake_private = 129;
   syscall(SYS_futex, word, futex_wake_private, 1, nullptr, nullptr, 0);
@@ -95,7 +95,7 @@ inline void wake_sleeper(unsigned* word) noexcept {
 }
 
 /// Polls `*word` until it differs from (`equal`) or equals (`!equal`) `value`; false after some 50 microseconds.
-inline bool spin_while(const unsigned* word, unsigned value, bool equal) noexcept {
+[[gnu::noinline]] inline bool spin_while(const unsigned* word, unsigned value, bool equal) noexcept {
 #if defined(__x86_64__)
   const std::uint64_t start = __builtin_ia32_rdtsc();
   do {
@@ -129,13 +129,13 @@ inline void* worker_main(void* argument) noexcept {
   }
 }
 
-inline void give_ticket(worker_slot& slot) noexcept {
+[[gnu::noinline]] inline void give_ticket(worker_slot& slot) noexcept {
   __atomic_add_fetch(&slot.ticket, 1u, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&slot.parked, __ATOMIC_SEQ_CST)) wake_sleeper(&slot.ticket);
 }
 
 /// In a child of fork() the workers are gone: forget them, whatever their state was.
-inline void forget_threads() noexcept {
+[[gnu::cold, gnu::noinline]] inline void forget_threads() noexcept {
   thread_pool_state& pool = thread_pool;
   pool.workers = 0;
   __atomic_store_n(&pool.stopping, 0u, __ATOMIC_RELAXED);
@@ -146,7 +146,7 @@ inline void forget_threads() noexcept {
 
 /// At exit: ends and joins the workers, and leaves the pool owned, so that later callers run serially. Does nothing where exit()
 /// came from inside a parallel region or another thread still computes: such workers end with the process.
-inline void stop_threads() noexcept {
+[[gnu::cold, gnu::noinline]] inline void stop_threads() noexcept {
   thread_pool_state& pool = thread_pool;
   if (in_parallel || __atomic_exchange_n(&pool.busy, 1u, __ATOMIC_ACQUIRE)) return;
   __atomic_store_n(&pool.stopping, 1u, __ATOMIC_RELEASE);
@@ -165,7 +165,7 @@ struct stop_threads_at_exit {
 };
 
 /// Called by the owner of the pool: starts workers until there are `wanted`; returns how many there are, maybe fewer.
-inline int start_workers(int wanted) noexcept {
+[[gnu::cold, gnu::noinline]] inline int start_workers(int wanted) noexcept {
   thread_pool_state& pool = thread_pool;
   if (pool.workers >= wanted) return pool.workers;
   if (!pool.hooked) {
@@ -188,7 +188,8 @@ inline int start_workers(int wanted) noexcept {
 }
 
 /// False, and nothing done, where another caller owns the pool or no worker can be had.
-inline bool run_on_pool(int threads, std::int64_t n, decltype(thread_pool_state::call) call, const void* f) noexcept {
+[[gnu::noinline]] inline bool run_on_pool(int threads, std::int64_t n, decltype(thread_pool_state::call) call,
+                                          const void* f) noexcept {
   thread_pool_state& pool = thread_pool;
   if (__atomic_load_n(&pool.busy, __ATOMIC_RELAXED) || __atomic_exchange_n(&pool.busy, 1u, __ATOMIC_ACQUIRE)) return false;
   const int helpers = start_workers(threads - 1) < threads - 1 ? pool.workers : threads - 1;
@@ -216,6 +217,16 @@ inline bool run_on_pool(int threads, std::int64_t n, decltype(thread_pool_state:
   return true;
 }
 
+/// parallel() below, for all callables.
+[[gnu::noinline]] inline void parallel_call(int threads, std::int64_t n, std::int64_t grain,
+                                            decltype(thread_pool_state::call) call, const void* f) noexcept {
+  if (n <= 0) return;
+  const std::int64_t pieces = grain > 1 ? n / grain : n;
+  if (pieces < threads) threads = static_cast<int>(pieces);
+  if (threads > max_threads) threads = max_threads;
+  if (threads <= 1 || in_parallel || !run_on_pool(threads, n, call, f)) call(f, 0, n, 0);
+}
+
 /// Calls `f(begin, end, worker)` on contiguous pieces that cover [0, n) exactly once; 0 ≤ worker < threads, the caller is worker 0.
 /// One call f(0, n, 0) where threads ≤ 1, n < 2·grain, in a nested region, or while another thread uses the pool: results may
 /// depend on the pieces only through independent outputs. `f` must be noexcept and must not fork.
@@ -224,19 +235,12 @@ void parallel(int threads, std::int64_t n, std::int64_t grain, const F& f) noexc
   static_assert(
       noexcept(f(std::int64_t{}, std::int64_t{}, 0)),
       "tenon::detail::parallel: write the callable as [&](std::int64_t begin, std::int64_t end, int worker) noexcept { … }");
-  if (n <= 0) return;
-  const std::int64_t pieces = n / (grain > 1 ? grain : 1);
-  if (pieces < threads) threads = static_cast<int>(pieces);
-  if (threads > max_threads) threads = max_threads;
-  if (threads > 1 && !in_parallel &&
-      run_on_pool(
-          threads, n,
-          [](const void* g, std::int64_t begin, std::int64_t end, int worker) noexcept {
-            (*static_cast<const F*>(g))(begin, end, worker);
-          },
-          &f))
-    return;
-  f(std::int64_t{0}, n, 0);
+  parallel_call(
+      threads, n, grain,
+      [](const void* g, std::int64_t begin, std::int64_t end, int worker) noexcept {
+        (*static_cast<const F*>(g))(begin, end, worker);
+      },
+      &f);
 }
 
 }  // namespace TENON_KERNELS

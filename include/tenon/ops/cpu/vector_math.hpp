@@ -21,10 +21,10 @@ inline namespace TENON_KERNELS {
 [[gnu::always_inline]] inline void store4(float* p, four_floats v) noexcept { *reinterpret_cast<four_floats_in_memory*>(p) = v; }
 
 /// The first `count` (1 … 3) floats of p, then zeros.
-inline four_floats load_some(const float* p, std::int64_t count) noexcept {
+[[gnu::noinline]] inline four_floats load_some(const float* p, std::int64_t count) noexcept {
   return four_floats{p[0], count > 1 ? p[1] : 0, count > 2 ? p[2] : 0, 0};
 }
-inline void store_some(float* p, four_floats v, std::int64_t count) noexcept {
+[[gnu::noinline]] inline void store_some(float* p, four_floats v, std::int64_t count) noexcept {
   p[0] = v[0];
   if (count > 1) p[1] = v[1];
   if (count > 2) p[2] = v[2];
@@ -118,7 +118,7 @@ template <class T>
 inline void zero_run(T* y, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) y[i] = T{};
 }
-inline void zero_run(float* y, std::int64_t n) noexcept {
+[[gnu::noinline]] inline void zero_run(float* y, std::int64_t n) noexcept {
   if (n < 4) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = 0;
     return;
@@ -132,7 +132,11 @@ template <class T>
 inline void add_run(T* TENON_RESTRICT y, const T* TENON_RESTRICT x, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) y[i] = y[i] + x[i];
 }
-inline void add_run(float* TENON_RESTRICT y, const float* TENON_RESTRICT x, std::int64_t n) noexcept { accumulate(y, x, n); }
+inline void add_run(float* TENON_RESTRICT y, const float* TENON_RESTRICT x, std::int64_t n) noexcept {
+  std::int64_t i = 0;
+  for (; i + 4 <= n; i += 4) store4(y + i, load4(y + i) + load4(x + i));
+  for (; i < n; ++i) y[i] += x[i];
+}
 
 }  // namespace TENON_KERNELS
 }  // namespace tenon::detail
