@@ -51,6 +51,7 @@ TEST_CASE("the numbers and words of errc are stable") {
              {errc::no_memory, 34, "out of memory"},
              {errc::index, 35, "index out of range"},
              {errc::no_forward, 36, "no forward"},
+             {errc::foreign, 37, "a foreign exception"},
              {errc::file, 40, "file"},
              {errc::truncated, 41, "truncated"},
              {errc::corrupt, 42, "corrupt"},

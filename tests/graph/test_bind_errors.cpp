@@ -60,6 +60,15 @@ auto nested() {
 }
 }  // namespace
 
+// gives one row, whatever the batch
+struct batchless {
+  static constexpr auto name = "batchless";
+  constexpr tenon::spec infer(tenon::inputs x) const { return tenon::spec{x[0].with(0, 1)}.reads(tenon::keep::nothing); }
+  void forward(auto& pass) const {
+    for (auto& e : pass.y()) e = 1;
+  }
+  void backward(auto&) const {}
+};
 TEST_CASE("sizes: left out, wrong, too large") {
   CHECK(bound(network({4}, nn::linear{.out = 3}, nn::linear{})) == "a size left out|network|1.linear|0|1");
   CHECK(bound(network({4}, nn::linear{.out = 3}, nn::linear{.out = 2, .in = 7})) == "extent|network|1.linear|3|7|axis 1");
@@ -110,6 +119,18 @@ TEST_CASE("names: two parameters or two states of one name, tied layers that dif
   CHECK(bound(network({2}, greedy{.outputs = 5})).starts_with("limit|network|0.greedy|5|4"));
   CHECK(bound(network({2}, greedy{.outputs = 0})).starts_with("number of inputs|network|0.greedy|0|1"));
   CHECK(bound(network({2}, greedy{.gives_index = true})).starts_with("kind|network|0.greedy"));
+}
+TEST_CASE("tied layers share their state too: both fold into the same running statistics") {
+  tenon::graph g{
+      network({2}, nn::tied{"n", nn::batch_norm{.momentum = 1}}, nn::relu{}, nn::tied{"n", nn::batch_norm{.momentum = 1}})};
+  CHECK(g.parameters().size() == 2);
+  CHECK(g.states().size() == 2);
+  CHECK(bound(network({2}, nn::tied{"n", nn::batch_norm{}}, nn::linear{.out = 3}, nn::tied{"n", nn::batch_norm{}}))
+            .starts_with("extent|network|"));
+}
+TEST_CASE("a layer that loses the batch binds, but not together with one that has it") {
+  CHECK(bound(network({3}, batchless{})) == "ok|||0|0");
+  CHECK(bound(network({3}, nn::residual{batchless{}})).starts_with("extent|network|"));
 }
 TEST_CASE("depth: 15 residuals in one another bind, 40 are refused") {
   tenon::graph g{network({2}, nested<15>())};

@@ -90,6 +90,18 @@ TEST_CASE("without scratch the products and convolutions work all the same") {
   ops::conv(cpu{}, view(y, {2, 4, 4, 4}), view(x, {2, 3, 6, 6}), view(w, {4, 3, 3, 3}), view<const float>{}, k);
   ops::conv(cpu{}, view(exact, {2, 4, 4, 4}), view(xi, {2, 3, 6, 6}), view(wi, {4, 3, 3, 3}), view<const std::int64_t>{}, k);
   for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::int64_t(y[i]) == exact[i]);
+  const ops::window split{.kh = 2, .kw = 3, .sh = 2, .ph = 1, .pw = 1, .dh = 2, .groups = 3};  // dx and dw, in groups
+  const shape sx(2, 3, 6, 6), sy(2, 6, 3, 6), sw(6, 1, 2, 3);
+  const auto g = counted<float>(std::size_t(sy.numel()), 9);
+  const auto gi = counted<std::int64_t>(g.size(), 9);
+  std::vector<float> dx(x.size(), 5), dw(36, 5);
+  std::vector<std::int64_t> exact_dx(x.size(), 5), exact_dw(36, 5);
+  ops::conv_dx(cpu{}, view(dx, sx), view(g, sy), view<const float>(w.data(), sw), split);
+  ops::conv_dx(cpu{}, view(exact_dx, sx), view(gi, sy), view<const std::int64_t>(wi.data(), sw), split);
+  ops::conv_dw(cpu{}, view(dw, sw), view(g, sy), view(x, sx), split);
+  ops::conv_dw(cpu{}, view(exact_dw, sw), view(gi, sy), view(xi, sx), split);
+  for (std::size_t i = 0; i < dx.size(); ++i) CHECK(std::int64_t(dx[i]) == exact_dx[i]);
+  for (std::size_t i = 0; i < dw.size(); ++i) CHECK(std::int64_t(dw[i]) == exact_dw[i]);
   std::vector<float> one(6);
   ops::affine(cpu{.threads = 2}, view(one, {2, 3}), view<const float>(x.data(), {2, 9}), view<const float>(w.data(), {3, 9}),
               view<const float>(x.data(), {3}));

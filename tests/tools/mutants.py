@@ -11,8 +11,10 @@ tests/mutants/NAME.mutant:
   expect: compile                         only where the bug is that it no longer compiles
 
 The test is built as build/gcc builds it, with the changed copy of include/ in front, and run: it must fail. Unchanged it must
-pass. A mutant whose old text is not there, or there twice, has failed: it says nothing any more."""
+pass. A mutant whose old text is not there, or there twice, has failed: it says nothing any more. A kill is remembered in
+build/mutants.json for as long as no header, test, tool or the mutant itself changes."""
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -30,6 +32,8 @@ BUILD = common.ROOT / "build/gcc"
 FOLDER = common.ROOT / "tests/mutants"
 TIMEOUT = 60
 ONE_AT_A_TIME = threading.Lock()  # for what works in build/gcc
+MEMORY = common.ROOT / "build/mutants.json"
+KILLED = json.loads(MEMORY.read_text()) if MEMORY.exists() else {}
 
 
 def read(path):
@@ -119,7 +123,7 @@ def check(path):
         made, program = folder / "test.o", folder / "test"
         old = compile_command[compile_command.index("-o") + 1]
         compiler = common.run([compile_command[0], "-I", folder / "include", *without(compile_command[1:], "-o", "-MF", "-MQ"),
-                               "-O1", "-w", "-MF", os.devnull, "-o", made], cwd=BUILD)
+                               "-O0", "-w", "-MF", os.devnull, "-o", made], cwd=BUILD)
         if fields.get("expect") == "compile":
             return None if compiler[0] else survived(fields)
         if compiler[0]:
@@ -128,6 +132,28 @@ def check(path):
         if trouble := common.compiles([*link, "-o", program], cwd=BUILD):
             return trouble
         return None if run_test(entry, program)[0] else survived(fields)
+
+
+@functools.cache
+def content():
+    """Of everything a mutant's fate hangs on but the mutant."""
+    sum = hashlib.sha256(common.run([common.GXX, "--version"])[1].encode())
+    for folder in (common.INCLUDE, common.ROOT / "tests"):
+        for path in sorted(p for p in folder.rglob("*") if p.suffix in {".hpp", ".h", ".inl", ".cpp", ".py", ".build"}):
+            sum.update(path.name.encode() + b"\0" + path.read_bytes())
+    return sum.hexdigest()
+
+
+def remembered(path):
+    """check(), unless this very mutant was killed before."""
+    key = hashlib.sha256(content().encode() + path.read_bytes()).hexdigest()
+    if key in KILLED:
+        return None
+    if trouble := check(path):
+        return trouble
+    with ONE_AT_A_TIME:
+        KILLED[key] = path.stem
+        MEMORY.write_text(json.dumps(KILLED, indent=0))
 
 
 def survived(fields):
@@ -148,5 +174,5 @@ def self_test():
 
 
 if __name__ == "__main__":
-    mutants = [(path.stem, lambda p=path: check(p)) for path in sorted(FOLDER.glob("*.mutant"))]
+    mutants = [(path.stem, lambda p=path: remembered(p)) for path in sorted(FOLDER.glob("*.mutant"))]
     common.tool("mutants", [("self-test", self_test), *mutants])

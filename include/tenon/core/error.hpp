@@ -43,6 +43,7 @@ enum class errc : std::uint16_t {
   no_memory = 34,         // allocation refused
   index = 35,             // an index input out of range
   no_forward = 36,        // backward without a forward
+  foreign = 37,           // an exception of somebody else's
   file = 40,              // cannot be opened, read or written; `got` is errno
   truncated = 41,         // ends too early
   corrupt = 42,           // check sum, magic number or structure
@@ -81,6 +82,7 @@ constexpr const char* word(errc c) {
     case errc::no_memory: return "out of memory";
     case errc::index: return "index out of range";
     case errc::no_forward: return "no forward";
+    case errc::foreign: return "a foreign exception";
     case errc::file: return "file";
     case errc::truncated: return "truncated";
     case errc::corrupt: return "corrupt";
@@ -187,6 +189,7 @@ constexpr bool says_all(errc c) {
     case errc::not_dense:
     case errc::not_finite:
     case errc::no_forward:
+    case errc::foreign:
     case errc::name:
     case errc::interrupted: return true;
     default: return false;

@@ -2,6 +2,7 @@
 // A network whose architecture the compiler knows: shapes are checked there, the element type is in the type, and all models of
 // one architecture share one program. Memory and lifetimes: session.hpp.
 #pragma once
+#include <new>
 #include "tenon/graph/bound.hpp"
 #include "tenon/graph/compiled.hpp"
 #include "tenon/graph/session.hpp"
@@ -150,8 +151,10 @@ class calls_of : public session<D> {
     } catch (const error& e) {
       why = e.details();
       return why.code;
-    } catch (...) {  // out of memory, or a layer of the user's
-      return fail(why, errc::no_memory, op, {.argument = "an exception from inside", .got = 0, .expected = 1});
+    } catch (const std::bad_alloc&) {
+      return fail(why, errc::no_memory, op, {.argument = "the heap", .relation = "enough "});
+    } catch (...) {  // a layer of the user's
+      return fail(why, errc::foreign, op, {.argument = "a layer", .remedy = "It threw an exception that is not tenon::error."});
     }
   }
 };
@@ -197,7 +200,8 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
     m.copy_arrays_from(*this);
     return m;
   }
-  /// Another session over the same parameters and state, with gradients, slots and tapes of its own.
+  /// Another session over the same parameters and state, with gradients, slots and tapes of its own. Neither knows of the other's
+  /// updates: between its forward and its backward, nobody else may update.
   model share() const {
     model m{{.seed = this->count_.seed, .device = this->device_, .packing = this->packing_}};
     m.share_arrays_of(*this);

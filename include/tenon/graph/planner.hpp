@@ -58,7 +58,9 @@ class planner : public plan_numbers {
   constexpr void check_size(std::size_t b, const char* what) {
     if (b > size_limit) report({errc::overflow, -1, extent_limit, static_cast<extent>(size_limit)}, what);
   }
-  constexpr void add_parameters(node& n, const spec& s, const char* what);
+  constexpr int add_array(growing<array_info>& to, const named_slot& s, std::size_t element, const char* what);
+  constexpr void share_arrays(node& n, const node& same, const char* what);
+  constexpr void add_arrays(node& n, const char* what);
   constexpr bool shared_with_output(int root) const;
   constexpr void mark_use();
   constexpr void share_storage();

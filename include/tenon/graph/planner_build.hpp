@@ -70,36 +70,44 @@ constexpr bool same_text(const char* a, const char* b) {
   return in;
 }
 
-[[gnu::cold]] constexpr void planner::add_parameters(node& n, const spec& s, const char* what) {
-  const node* same = nullptr;
+// a parameter or state of its own name
+[[gnu::cold]] constexpr int planner::add_array(growing<array_info>& to, const named_slot& s, std::size_t element,
+                                               const char* what) {
+  check_size(bytes_of(s, element), what);
+  array_info info;
+  info.name = keep_text(s.name);
+  info.shape = s;
+  info.start = s.start;
+  for (const array_info& other : to)
+    if (same_text(text(other.name), text(info.name)))
+      report({errc::name, -1, 2, 1}, s.name, ": two arrays of one name (tied{…} shares them)");
+  to.add(info);
+  return to.size() - 1;
+}
+
+// the parameters and the state of the first layer of the same tie, which asked for equal ones
+[[gnu::cold]] constexpr void planner::share_arrays(node& n, const node& same, const char* what) {
+  auto equal = [&](const auto& a, const auto& b) {
+    if (a.n != b.n) report({errc::arity, -1, a.n, b.n}, what, ": parameters or states of the layer it is tied to");
+    for (int i = 0; i < a.n && i < b.n; ++i) {
+      shape probe = static_cast<const shape&>(a[i]).expect_rank(b[i].rank());
+      for (int k = 0; k < b[i].rank(); ++k) probe = probe.expect(k, b[i][k]);
+      report(probe.bad, what, ": a parameter or state of the layer it is tied to");
+    }
+  };
+  equal(n.out.p, same.out.p);
+  equal(n.out.states, same.out.states);
+  for (int i = 0; i < max_parameters; ++i) n.p[i] = same.p[i];
+  n.state = same.state;
+}
+
+[[gnu::cold]] constexpr void planner::add_arrays(node& n, const char* what) {
   if (!n.tie.empty())
     for (const node& other : nodes)
-      if (!same && other.tie == n.tie) same = &other;
-  if (same && same->out.p.n != s.p.n) {
-    report({errc::arity, -1, s.p.n, same->out.p.n}, what, ": parameters of the layer it is tied to");
-    return;
-  }
-  for (int i = 0; i < s.p.n; ++i) {
-    const shape& a = s.p[i];
-    if (same) {
-      const shape& b = same->out.p[i];
-      shape probe = a.expect_rank(b.rank());
-      for (int k = 0; k < b.rank(); ++k) probe = probe.expect(k, b[k]);
-      report(probe.bad, what, ": a parameter of the layer it is tied to");
-      n.p[i] = same->p[i];
-      continue;
-    }
-    check_size(bytes_of(a, width.master), what);
-    n.p[i] = parameters.size();
-    array_info info;
-    info.name = keep_text(s.p[i].name);
-    info.shape = a;
-    info.start = s.p[i].start;
-    for (const array_info& other : parameters)
-      if (same_text(text(other.name), text(info.name)))
-        report({errc::name, -1, 2, 1}, s.p[i].name, ": two parameters of one name (tied{…} shares them)");
-    parameters.add(info);
-  }
+      if (other.tie == n.tie) return share_arrays(n, other, what);
+  n.state = states.size();
+  for (int i = 0; i < n.out.p.n; ++i) n.p[i] = add_array(parameters, n.out.p[i], width.master, what);
+  for (int i = 0; i < n.out.states.n; ++i) add_array(states, n.out.states[i], width.accumulate, what);
 }
 
 [[gnu::cold]] constexpr list<int, max_inputs> planner::append(const char* what, const spec& s, const list<int, max_inputs>& x,
@@ -114,21 +122,13 @@ constexpr bool same_text(const char* a, const char* b) {
   n.out = s;
   n.in = shapes_of(x);
   n.x = x;
-  n.state = states.size();
   unsigned reach = s.p.n > 0 ? reaches_parameter : 0;
-  for (const int v : x) reach |= at(v).reach;
-  add_parameters(n, s, what);
-  for (int i = 0; i < s.states.n; ++i) {
-    array_info info;
-    info.name = keep_text(s.states[i].name);
-    info.shape = s.states[i];
-    info.start = s.states[i].start;
-    for (const array_info& other : states)
-      if (same_text(text(other.name), text(info.name)))
-        report({errc::name, -1, 2, 1}, s.states[i].name, ": two states of one name (tied{…} shares parameters, not state)");
-    states.add(info);
-    check_size(bytes_of(info.shape, width.accumulate), what);
+  for (const int v : x) {
+    reach |= at(v).reach;
+    if ((at(v).s[0] == dyn) != (at(x[0]).s[0] == dyn))  // one has the batch, one does not: no loop over both is right
+      report({errc::extent, 0, at(v).s[0], at(x[0]).s[0]}, what, ": inputs with and without a batch");
   }
+  add_arrays(n, what);
   list<int, max_inputs> y;
   for (int i = 0; i < s.y.n; ++i) {
     value_info v;

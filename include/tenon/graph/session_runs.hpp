@@ -38,7 +38,7 @@ template <class D>
     const array_ref& a = x[i].array;
     const bool indices = want.what == kind::index;
     const shape expected = want[0] == dyn ? want.with(0, batch) : static_cast<const shape&>(want);  // all inputs have one batch
-    const dtype type = !indices ? types().storage : a.dtype == int32 ? int32 : int64;
+    const dtype type = !indices ? types().storage : a.dtype == int32 && packing_ != copy_policy::never ? int32 : int64;
     const bool dense = packing_ == copy_policy::never && !program_->takes_strides(i);
     if (const errc c = detail::check_array(a, {op, name.text, type, device_traits<D>::type, expected, dense, false}, why);
         c != errc::ok) {

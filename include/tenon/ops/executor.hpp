@@ -7,6 +7,7 @@
 #include <type_traits>
 #include "tenon/core/device.hpp"
 #include "tenon/core/precision.hpp"
+#include "tenon/ops/cpu/threads.hpp"
 #include "tenon/tensor/storage.hpp"
 #include "tenon/tensor/view.hpp"
 namespace tenon {
@@ -37,10 +38,11 @@ concept executor = requires(const D& d, storage& s, failure& f, void* p, const v
 };
 static_assert(executor<cpu>);
 
-/// Threads an executor's ops may use; scratch is planned for each.
+/// Threads an executor's ops may use, at most what the pool has; scratch is planned for each.
 template <class D>
 constexpr int threads_of(const D& d) {
-  if constexpr (requires { d.threads; }) return d.threads > 1 ? d.threads : 1;
+  if constexpr (requires { d.threads; })
+    return d.threads < 1 ? 1 : d.threads < detail::max_threads ? d.threads : detail::max_threads;
   else return 1;
 }
 
