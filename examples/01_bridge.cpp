@@ -18,8 +18,8 @@ int main() {
 
   // A consumer: the element type is checked, the owner is kept, nothing is copied.
   tenon::tensor<float> t = tenon::from_dlpack<float>(std::move(capsule));
-  std::printf("imported %s, element (1, 2) = %g, the same memory: %s\n", tenon::text(t.shape()).c_str(), static_cast<double>(t(1, 2)),
-              t.data() == data->data() ? "yes" : "no");
+  std::printf("imported %s, element (1, 2) = %g, the same memory: %s\n", tenon::text(t.shape()).c_str(),
+              static_cast<double>(t(1, 2)), t.data() == data->data() ? "yes" : "no");
   t(1, 2) = 60;
   std::printf("the consumer wrote %g into our vector\n", static_cast<double>(data->back()));
 
@@ -27,8 +27,6 @@ int main() {
   auto again = tenon::to_dlpack(t);
   try {
     (void)tenon::from_dlpack<double>(std::move(again));
-  } catch (const tenon::error& e) {
-    std::printf("refused: %s\n", e.what());
-  }
+  } catch (const tenon::error& e) { std::printf("refused: %s\n", e.what()); }
   std::printf("bytes copied: %llu\n", static_cast<unsigned long long>(tenon::bytes_moved().copied));
 }

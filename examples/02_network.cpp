@@ -23,9 +23,9 @@
 namespace nn = tenon::layers;
 
 constexpr auto small = tenon::network({1, 8, 8},  // one sample; the batch axis in front is free
-    nn::conv2d{.out = 4, .kernel = 3, .padding = 1}, nn::batch_norm{}, nn::relu{},
-    nn::residual{nn::conv2d{.out = 4, .kernel = 3, .padding = 1}, nn::relu{}},
-    nn::max_pool2d{.kernel = 2}, nn::flatten{}, nn::named("head", nn::linear{.out = 3}));
+                                      nn::conv2d{.out = 4, .kernel = 3, .padding = 1}, nn::batch_norm{}, nn::relu{},
+                                      nn::residual{nn::conv2d{.out = 4, .kernel = 3, .padding = 1}, nn::relu{}},
+                                      nn::max_pool2d{.kernel = 2}, nn::flatten{}, nn::named("head", nn::linear{.out = 3}));
 
 static tenon::fixed<small, 2> embedded{1};  // no heap: all memory is inside, so not on a small stack
 
@@ -40,7 +40,8 @@ int main() {
   const auto a = known(image);
   const auto b = dynamic(image);
   const auto c = embedded(image);
-  const bool equal = std::memcmp(a.data(), b.data(), 6 * sizeof(float)) == 0 && std::memcmp(a.data(), c.data(), 6 * sizeof(float)) == 0;
+  const bool equal =
+      std::memcmp(a.data(), b.data(), 6 * sizeof(float)) == 0 && std::memcmp(a.data(), c.data(), 6 * sizeof(float)) == 0;
   std::printf("model, graph and fixed agree to the bit: %s\n", equal ? "yes" : "no");
   return equal ? 0 : 1;
 }

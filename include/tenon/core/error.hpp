@@ -168,6 +168,11 @@ namespace detail {
   fail(f, code, operation, t);
   raise(f);
 }
+/// From a twin to what throws.
+inline void check(errc code, const failure& f) {
+  if (code != errc::ok) [[unlikely]]
+    raise(f);
+}
 }  // namespace detail
 #endif
 

@@ -5,7 +5,7 @@
 #include <new>
 #include "tenon/graph/bound.hpp"
 #include "tenon/graph/compiled.hpp"
-#include "tenon/graph/session.hpp"
+#include "tenon/graph/session_runs.hpp"
 #include "tenon/graph/transfer.hpp"
 #if TENON_EXCEPTIONS
 namespace tenon {

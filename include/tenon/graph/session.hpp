@@ -149,6 +149,4 @@ class session {
   [[gnu::cold]] std::string first_not_finite(const input_arg& x) const;
 };
 }  // namespace tenon
-#include "tenon/graph/session_owns.hpp"
-#include "tenon/graph/session_runs.hpp"
 #endif

@@ -5,13 +5,6 @@
 #include "tenon/graph/session.hpp"
 #if TENON_EXCEPTIONS
 namespace tenon {
-namespace detail {
-inline void check(errc c, const failure& f) {
-  if (c != errc::ok) [[unlikely]]
-    raise(f);
-}
-}  // namespace detail
-
 template <class D>
 [[gnu::cold]] session<D>::session(program_ref from, const options<D>& o)
     : program_(std::move(from)), device_(o.device), packing_(o.packing) {

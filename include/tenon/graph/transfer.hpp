@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values from a model on one device to the same architecture on another, through the host; counted as copied.
 #pragma once
-#include "tenon/graph/session.hpp"
+#include "tenon/graph/session_runs.hpp"
 #if TENON_EXCEPTIONS
 namespace tenon::detail {
 template <class From, class To>

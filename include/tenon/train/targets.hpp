@@ -68,7 +68,7 @@ class numbers {
 }
 /// Both shapes are the same.
 [[gnu::cold]] inline errc check_shape(const shape& got, const shape& expected, const char* operation, const char* argument,
-                        failure& f) noexcept {
+                                      failure& f) noexcept {
   if (got.rank() != expected.rank())
     return fail(f, errc::rank, operation, {.argument = argument, .got = got.rank(), .expected = expected.rank()});
   for (int i = 0; i < got.rank(); ++i)
