@@ -19,14 +19,15 @@ using std::int64_t;
 
 namespace {
 
-/// Runs a region over [0, n) and tells whether each index was visited once and each worker number was in range and used once.
+/// Runs a region over [0, n) and tells whether each index was visited once and each worker number was in range, those but the
+/// caller's used once.
 bool covers(int threads, int64_t n, int64_t grain) {
   std::vector<int> visits(static_cast<std::size_t>(n < 0 ? 0 : n), 0);
   std::atomic<int> calls[d::max_threads] = {};
   std::atomic<bool> right{true};
   d::parallel(threads, n, grain, [&](int64_t begin, int64_t end, int worker) noexcept {
     if (worker < 0 || worker >= (threads > 1 ? threads : 1) || begin >= end) right = false;
-    else if (calls[worker]++ != 0) right = false;
+    else if (calls[worker]++ != 0 && worker != 0) right = false;
     for (int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];
   });
   for (const int v : visits)
@@ -75,12 +76,36 @@ TEST_CASE("parallel is serial where the work is small") {
   CHECK(pieces(2, 0, 1) == 0);
 }
 
+// The caller's piece waits for the other, so that it cannot do both.
+void who_does_what(std::thread::id (&ids)[2]) {
+  std::atomic<bool> other{false};
+  d::parallel(2, 2, 1, [&](int64_t begin, int64_t, int worker) noexcept {
+    ids[worker] = std::this_thread::get_id();
+    if (begin == 1) other = true;
+    for (int i = 0; i < 20000 && !other; ++i) usleep(100);
+  });
+}
+
 TEST_CASE("two threads are seen, and the caller is worker 0") {
   std::thread::id ids[2];
-  d::parallel(2, 2, 1, [&](int64_t, int64_t, int worker) noexcept { ids[worker] = std::this_thread::get_id(); });
+  who_does_what(ids);
   CHECK(ids[0] == std::this_thread::get_id());
   CHECK(ids[1] != ids[0]);
   CHECK(ids[1] != std::thread::id{});
+}
+
+TEST_CASE("a piece that its worker has not begun is done by the caller") {
+  int by_caller = 0;
+  for (int round = 0; round < 50; ++round) {
+    usleep(1000);  // the worker sleeps, and takes longer to wake than these pieces
+    std::atomic<int> mine{0};
+    const std::thread::id me = std::this_thread::get_id();
+    d::parallel(2, 2, 1, [&](int64_t, int64_t, int worker) noexcept {
+      if (worker == 0 && std::this_thread::get_id() == me) ++mine;
+    });
+    by_caller += mine == 2;
+  }
+  CHECK(by_caller > 0);
 }
 
 TEST_CASE("a nested region runs on the thread it is met on") {
@@ -157,7 +182,7 @@ TEST_CASE("a child of fork starts a pool of its own and ends well; the parent's 
     if (child == 0) {
       alarm(20);  // a child that waits for the parent's threads would wait for ever
       std::thread::id ids[2];
-      d::parallel(2, 2, 1, [&](int64_t, int64_t, int worker) noexcept { ids[worker] = std::this_thread::get_id(); });
+      who_does_what(ids);
       const bool right = covers(3, 100, 1) && ids[1] != ids[0] && ids[1] != std::thread::id{};
       if (round % 2 == 0) d::stop_threads();  // what exit() does
       _exit(right ? 0 : 1);

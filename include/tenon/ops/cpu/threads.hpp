@@ -26,6 +26,7 @@ inline constexpr int max_threads = 64;
 struct alignas(64) worker_slot {
   unsigned ticket;  // goes up by one for each job of this worker
   unsigned parked;  // 1 while the worker sleeps on `ticket`
+  unsigned open;    // 1 while nobody has begun its piece: who takes it down to 0 does the piece, the worker or the caller
   int index;
   pthread_t thread;
 };
@@ -39,7 +40,7 @@ struct thread_pool_state {
   const void* f;
   std::int64_t n;
   int threads;
-  alignas(64) unsigned pending;  // workers that have not finished this job
+  alignas(64) unsigned pending;  // pieces that are not finished, but for the caller's own
   unsigned caller_parked;        // 1 while the caller sleeps on `pending`
   worker_slot slots[max_threads];
 };
@@ -122,6 +123,7 @@ inline void* worker_main(void* argument) noexcept {
       __atomic_store_n(&slot.parked, 0u, __ATOMIC_SEQ_CST);
     }
     if (__atomic_load_n(&pool.stopping, __ATOMIC_ACQUIRE)) return nullptr;
+    if (!__atomic_exchange_n(&slot.open, 0u, __ATOMIC_SEQ_CST)) continue;  // too late: the caller has done it
     const range part = chunk_of(pool.n, pool.threads, slot.index);
     pool.call(pool.f, part.begin, part.end, slot.index);
     if (__atomic_sub_fetch(&pool.pending, 1u, __ATOMIC_SEQ_CST) == 0 && __atomic_load_n(&pool.caller_parked, __ATOMIC_SEQ_CST))
@@ -180,6 +182,7 @@ struct stop_threads_at_exit {
     slot.index = pool.workers + 1;
     __atomic_store_n(&slot.ticket, 0u, __ATOMIC_RELAXED);
     __atomic_store_n(&slot.parked, 0u, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot.open, 0u, __ATOMIC_RELAXED);
     if (pthread_create(&slot.thread, nullptr, [](void* p) -> void* { return worker_main(p); }, &slot) != 0) break;
     ++pool.workers;
   }
@@ -202,10 +205,19 @@ struct stop_threads_at_exit {
   pool.n = n;
   pool.threads = helpers + 1;
   __atomic_store_n(&pool.pending, static_cast<unsigned>(helpers), __ATOMIC_RELAXED);
-  for (int i = 1; i <= helpers; ++i) give_ticket(pool.slots[i]);
+  for (int i = 1; i <= helpers; ++i) {
+    __atomic_store_n(&pool.slots[i].open, 1u, __ATOMIC_SEQ_CST);
+    give_ticket(pool.slots[i]);
+  }
 
   in_parallel = true;
   call(f, 0, chunk_of(n, helpers + 1, 0).end, 0);
+  for (int i = helpers; i >= 1; --i)  // what a worker has not begun, because its core is busy with something else
+    if (__atomic_exchange_n(&pool.slots[i].open, 0u, __ATOMIC_SEQ_CST)) {
+      const range part = chunk_of(n, helpers + 1, i);
+      call(f, part.begin, part.end, 0);
+      __atomic_sub_fetch(&pool.pending, 1u, __ATOMIC_SEQ_CST);
+    }
   in_parallel = false;
 
   if (!spin_while(&pool.pending, 0, false)) {
@@ -227,7 +239,8 @@ struct stop_threads_at_exit {
   if (threads <= 1 || in_parallel || !run_on_pool(threads, n, call, f)) call(f, 0, n, 0);
 }
 
-/// Calls `f(begin, end, worker)` on contiguous pieces that cover [0, n) exactly once; 0 ≤ worker < threads, the caller is worker 0.
+/// Calls `f(begin, end, worker)` on contiguous pieces that cover [0, n) exactly once; 0 ≤ worker < threads, the caller is worker 0
+/// (and may do several pieces: no two calls of one worker overlap in time).
 /// One call f(0, n, 0) where threads ≤ 1, n < 2·grain, in a nested region, or while another thread uses the pool: results may
 /// depend on the pieces only through independent outputs. `f` must be noexcept and must not fork.
 template <class F>
