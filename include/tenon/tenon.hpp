@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that needs the standard library alone: floors 0–6. Opt-in, included by name: interop/, check/ (exact gradient checks),
-// graph/by_name.hpp (layers by name), io/gzip.hpp (zlib), train/checkpoint.hpp and train/trainer.hpp.
+// What training and handing on tensors takes, from floors 0–6, with the standard library alone. Included by name, so that nobody
+// compiles what he does not use: train/trainer.hpp, train/checkpoint.hpp, graph/by_name.hpp, io/, interop/.
 #pragma once
 #include "tenon/core/config.hpp"
 #include "tenon/core/device.hpp"
@@ -15,12 +15,16 @@
 
 #include "tenon/graph/shape_check.hpp"
 
+#include "tenon/check/check_layer.hpp"
+#include "tenon/graph/fixed.hpp"
 #include "tenon/graph/graph.hpp"
 #include "tenon/graph/model.hpp"
+#include "tenon/graph/summary.hpp"
 #include "tenon/layers/layers.hpp"
 #include "tenon/tensor/export.hpp"
 #include "tenon/tensor/import.hpp"
 #include "tenon/tensor/tensor.hpp"
+#include "tenon/train/clip.hpp"
 #include "tenon/train/loss.hpp"
 #include "tenon/train/optimizer.hpp"
 #include "tenon/train/schedule.hpp"

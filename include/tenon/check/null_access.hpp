@@ -2,14 +2,14 @@
 // A body that uses a view which is empty in this call stops the program. This says why on the way; the fault then goes to whoever
 // handled it before (the system, a sanitizer). Installed while a check runs.
 #pragma once
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 #include <cstdint>
 #include <cstring>
-#include <mutex>
 namespace tenon::detail {
 class null_access {
-  static inline std::mutex lock_;
+  static inline pthread_mutex_t lock_ = PTHREAD_MUTEX_INITIALIZER;  // <mutex> costs a third of the umbrella to compile
   static inline int users_ = 0;
   static inline struct sigaction before_{};
   static inline thread_local const char* layer_ = nullptr;
@@ -27,18 +27,21 @@ class null_access {
 
  public:
   explicit null_access(const char* layer) {
-    const std::lock_guard hold(lock_);
+    pthread_mutex_lock(&lock_);
     layer_ = layer;
-    if (users_++ > 0) return;
-    struct sigaction mine{};
-    mine.sa_sigaction = explain;
-    mine.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigaction(SIGSEGV, &mine, &before_);
+    if (users_++ == 0) {
+      struct sigaction mine{};
+      mine.sa_sigaction = explain;
+      mine.sa_flags = SA_SIGINFO | SA_ONSTACK;
+      sigaction(SIGSEGV, &mine, &before_);
+    }
+    pthread_mutex_unlock(&lock_);
   }
   ~null_access() {
-    const std::lock_guard hold(lock_);
+    pthread_mutex_lock(&lock_);
     layer_ = nullptr;
     if (--users_ == 0) sigaction(SIGSEGV, &before_, nullptr);
+    pthread_mutex_unlock(&lock_);
   }
   null_access(const null_access&) = delete;
   null_access& operator=(const null_access&) = delete;

@@ -59,10 +59,18 @@ constexpr const char* name_of(const L& l) {
   if constexpr (requires { l.path.text; }) return l.path.text;  // named and tied parts go by their name, others by their position
   else return nullptr;
 }
+// one part under its position or name; apart, so that a long network costs a call a layer
+template <class B, class L>
+[[gnu::cold, gnu::noinline]] constexpr flow<B> lower_part(B& b, int i, const L& l, const flow<B>& in) {
+  b.enter(i, name_of(l));
+  const flow<B> out = lower(b, l, in);
+  b.leave();
+  return out;
+}
 template <class... Ls>
 constexpr auto lower_in_order(auto& b, const bundle<Ls...>& p, flow<decltype(b)> in) {
   [&]<std::size_t... I>(std::index_sequence<I...>) {
-    ((b.enter(static_cast<int>(I), name_of(get<I>(p))), in = lower(b, get<I>(p), in), b.leave()), ...);
+    ((in = lower_part(b, static_cast<int>(I), get<I>(p), in)), ...);
   }(std::index_sequence_for<Ls...>{});
   return in;
 }

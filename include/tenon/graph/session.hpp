@@ -97,19 +97,20 @@ class session {
   session(session&&) = default;
   session& operator=(session&&) = default;
 
-  errc check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const;
-  errc check_indices(const char* op, const array_ref& a, const char* name, extent limit, failure& why) const;
-  errc take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided, failure& why) const;
-  errc take_output(std::size_t bytes, storage& to, failure& why);
-  tensor<void, D> output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const;
-  errc one_output(const char* op, failure& why) const;
+  errc check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const noexcept;
+  errc check_indices(const char* op, const array_ref& a, const char* name, extent limit, failure& why) const noexcept;
+  errc take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided,
+                  failure& why) const noexcept;
+  errc take_output(std::size_t bytes, storage& to, failure& why) noexcept;
+  tensor<void, D> output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const noexcept;
+  errc one_output(const char* op, failure& why) const noexcept;
   errc run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed = nullptr) const;
   errc run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why);
   errc run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why);
   void count_step(int slots, const char* rule);
   template <class M, class A, class Rule>
   void run_update(const Rule& rule);
-  [[gnu::noinline]] tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const {
+  [[gnu::noinline]] tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const noexcept {
     return {owner, array_ref{data, type, {device_traits<D>::type, 0}, s, dense_strides(s), false}};
   }
   void copy_arrays_from(const session& o);

@@ -27,7 +27,8 @@ bool indices_below(const array_ref& a, extent limit, index& bad) {
 }  // namespace detail
 
 template <class D>
-[[gnu::cold]] errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const {
+[[gnu::cold]] errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent& batch,
+                                            failure& why) const noexcept {
   using detail::fail;
   const detail::plan& pl = planned();
   if (n != pl.in.n) return fail(why, errc::arity, op, {.argument = "inputs", .got = n, .expected = pl.in.n});
@@ -61,7 +62,7 @@ template <class D>
 // before anything is written: an index out of range would be read out of bounds
 template <class D>
 [[gnu::cold]] errc session<D>::check_indices(const char* op, const array_ref& x, const char* name, extent limit,
-                                             failure& why) const {
+                                             failure& why) const noexcept {
   array_ref a = x;
   storage host;
   if (!device_traits<D>::host_accessible) {
@@ -80,7 +81,7 @@ template <class D>
 }
 
 template <class D>
-[[gnu::cold]] errc session<D>::one_output(const char* op, failure& why) const {
+[[gnu::cold]] errc session<D>::one_output(const char* op, failure& why) const noexcept {
   if (program_->outputs() == 1) return errc::ok;
   return detail::fail(why, errc::arity, op,
                       {.argument = "outputs of the network",
@@ -92,7 +93,7 @@ template <class D>
 // the user's memory where layers can read it, else packed into `packed`
 template <class D>
 [[gnu::cold]] errc session<D>::take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided,
-                                          failure& why) const {
+                                          failure& why) const noexcept {
   const bool widen = planned().at(i).s.what == kind::index && x.array.dtype == int32;
   strided = false;
   b.x[i] = x.array.data;
@@ -126,7 +127,7 @@ template <class D>
 
 // an output that someone still holds is never written again
 template <class D>
-[[gnu::cold]] errc session<D>::take_output(std::size_t bytes, storage& to, failure& why) {
+[[gnu::cold]] errc session<D>::take_output(std::size_t bytes, storage& to, failure& why) noexcept {
   storage* best = nullptr;
   for (storage& s : outputs_)
     if (s.sole() && (!best || s.bytes() > best->bytes())) best = &s;
@@ -144,7 +145,7 @@ template <class D>
 
 template <class D>
 [[gnu::cold]] tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only,
-                                                        std::uint64_t stamp) const {
+                                                        std::uint64_t stamp) const noexcept {
   const shape sh = planned().output(k, batch);
   return {s, array_ref{s.data(), types().storage, {device_traits<D>::type, 0}, sh, dense_strides(sh), read_only}, stamp};
 }

@@ -171,11 +171,12 @@ class mse : public detail::loss_base<mse> {
   const detail::numbers label(labels);
   for (extent i = 0; i < rows; ++i)
     if (const std::int64_t k = label.integer(i); k < 0 || k >= classes) [[unlikely]]
+    {
+      detail::text_buffer which;
+      which << "labels[" << i << "]";
       return detail::fail(f, errc::label, name,
-                          {.argument = detail::concat("labels[", std::to_string(i), "]"),
-                           .got = k,
-                           .expected = classes,
-                           .relation = "0 or more and below "});
+                          {.argument = which.c_str(), .got = k, .expected = classes, .relation = "0 or more and below "});
+    }
   return errc::ok;
 }
 

@@ -25,7 +25,7 @@ class numbers {
   const array_ref& a_;
   bool flat_;
 
-  extent at(extent i) const noexcept {
+  [[gnu::noinline]] extent at(extent i) const noexcept {
     if (flat_) return i;
     extent offset = 0;
     for (int axis = a_.shape.rank() - 1; axis >= 0; --axis) {
