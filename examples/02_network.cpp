@@ -16,8 +16,6 @@
 //   model, graph and fixed agree to the bit: yes
 #include <cstdio>
 #include <cstring>
-#include <tenon/graph/fixed.hpp>
-#include <tenon/graph/summary.hpp>
 #include <tenon/tenon.hpp>
 #include <vector>
 namespace nn = tenon::layers;

@@ -8,7 +8,6 @@
 //   step 60  loss 0.0009
 #include <cmath>
 #include <cstdio>
-#include <tenon/check/check_layer.hpp>
 #include <tenon/tenon.hpp>
 #include <vector>
 

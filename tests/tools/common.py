@@ -45,6 +45,11 @@ def compiles(command, **more):
     return None if status == 0 else f"{text_of(command)}\n{output}"
 
 
+def program_of(test, build):
+    """What of a test's command is built, by Ninja's name; a test may be a script that runs it."""
+    return next(os.path.relpath(word, build) for word in test["cmd"] if pathlib.Path(word).is_relative_to(build))
+
+
 def has_header(name, flags=()):
     return shutil.which(GXX) and run([GXX, "-fsyntax-only", "-x", "c++", *flags, "-"], input=f"#include <{name}>\n")[0] == 0
 

@@ -40,7 +40,7 @@ def chosen(test):
 # Ninja runs first so that it can configure again where a meson.build changed.
 common.run(["ninja", "-C", build, "build.ninja"])
 tests = [t for t in introspect() if chosen(t)]
-targets = sorted({os.path.relpath(t["cmd"][0], build) for t in tests})
+targets = sorted({common.program_of(t, build) for t in tests})
 if targets:
     status, output = common.run(["ninja", "-C", build, "-k", "0", "-j", str(common.JOBS), *targets], timeout=3600)
     if status:
@@ -49,7 +49,7 @@ if targets:
 
 def check(test):
     def go():
-        target = os.path.relpath(test["cmd"][0], build)
+        target = common.program_of(test, build)
         if status and common.run(["ninja", "-C", build, "-n", target])[1].count("no work to do") == 0:
             return "does not build: see above"
         result, output = common.run(test["cmd"], timeout=test["timeout"] * (5 if "san" in title else 1), cwd=test["workdir"] or build,

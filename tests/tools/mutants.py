@@ -69,7 +69,7 @@ def built():
     """Of each test program of build/gcc: source → (compile command, link command, meson's entry)."""
     found = {}
     for test in json.loads(common.run(["meson", "introspect", "--tests", BUILD])[1]):
-        program = os.path.relpath(test["cmd"][0], BUILD)
+        program = common.program_of(test, BUILD)
         commands = [shlex.split(line) for line in common.run(["ninja", "-C", BUILD, "-t", "commands", program])[1].splitlines()
                     if " -c " in line or " -o " in line]
         compile_command = next(c for c in commands if "-c" in c)
