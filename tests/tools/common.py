@@ -47,7 +47,7 @@ def compiles(command, **more):
 
 def program_of(test, build):
     """What of a test's command is built, by Ninja's name; a test may be a script that runs it."""
-    return next(os.path.relpath(word, build) for word in test["cmd"] if pathlib.Path(word).is_relative_to(build))
+    return next(os.path.relpath(build / word, build) for word in test["cmd"] if (build / word).is_relative_to(build))
 
 
 def has_header(name, flags=()):
