@@ -19,8 +19,9 @@
 
 #define TENON_RESTRICT __restrict__
 
-// Inline kernels of translation units with different flags must not be merged by the linker: an older CPU would stop on the
-// newer one's instructions. Each flag that changes their code is in the name of their namespace.
+// Kernels of translation units with different flags must not be merged by the linker: an older CPU would stop on the newer one's
+// instructions. So the flags that matter most are in the name of their namespace. What calls kernels carries no such name: a
+// program whose files are compiled for different machines is not made safe by this, only less likely to break.
 #if defined(__AVX512F__)
 #define TENON_TAG_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)

@@ -44,7 +44,7 @@ struct named_layer {
 };
 
 [[gnu::cold]] inline extent whole(const char* layer, const attribute& a, double v) {
-  if (v != static_cast<double>(static_cast<extent>(v)) || v > 9007199254740992.0 || v < -9007199254740992.0)
+  if (!(v <= 9007199254740992.0 && v >= -9007199254740992.0) || v != static_cast<double>(static_cast<extent>(v)))
     raise(errc::value, layer,
           {.argument = concat(a.name, " = ", std::to_string(v)),
            .got = static_cast<extent>(v),
@@ -137,9 +137,15 @@ class layer_list {
   list<input, max_inputs> in;
 
   /// `{1, 28, 28}` is one sample.
-  explicit layer_list(const shape& sample) : in(network(sample).in) {}
-  explicit layer_list(std::initializer_list<input> from) {
-    for (const input& i : from) in.add(i);
+  explicit layer_list(std::initializer_list<tenon::size> sample) {
+    shape s{dyn};
+    for (const extent e : sample) s = s.append(e);
+    in.add(input{s});
+  }
+  template <std::same_as<input>... More>
+  explicit layer_list(const input& first, const More&... more) {
+    in.add(first);
+    (in.add(more), ...);
   }
   /// A layer of the library by its name, with its fields; `path` names its parameters instead of the position.
   /// Errors: name (layer or field unknown), value (not a whole number), arity (too many numbers for a field).

@@ -23,6 +23,7 @@ class fixed {
   static constexpr detail::plan_counts n_ = planned::counts;
   static constexpr const detail::plan& plan_ = planned::plan;
   static_assert(plan_.in.n == 1 && plan_.out.n == 1, "[fixed] one input and one output");
+  static_assert(plan_.at(0).s.what == kind::scalar, "[fixed] index inputs are not checked here: use model");
   static constexpr shape x_shape_ = detail::with_batch(plan_.at(0).s, Batch),
                          y_shape_ = detail::with_batch(plan_.at(plan_.out[0]).s, Batch);
   static constexpr std::size_t total_ = [] {

@@ -49,7 +49,8 @@ class calls_of : public session<D> {
     check(this->run_inference(x.begin(), static_cast<int>(x.size()), y, f), f);
     return typed_results(y);
   }
-  /// Training forward: borrows x until the backward of `t`; an owning tensor is retained. Updates state (running statistics).
+  /// Training forward: borrows x until the backward of `t`, so x may not change before; an owning tensor is retained. Updates state
+  /// (running statistics). The forward that `t` held before is given up, also where this one fails for want of memory.
   /// y is [batch, …]; its memory is reused once nobody holds it. Errors: as inference.
   template <class X>
   output_type forward(X&& x, tape& t) {
@@ -188,7 +189,7 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
 
  public:
   using storage_type = typename policy::storage;
-  static constexpr auto architecture() { return Net; }
+  static constexpr auto architecture() { return Net; }  // the value it was made from
   /// Errors: name, tied layers that differ, overflow, no_memory.
   model(const options<D>& o = {}) : base(shared(), o) {}
   model(model&&) = default;
@@ -200,17 +201,19 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
     m.copy_arrays_from(*this);
     return m;
   }
-  /// Another session over the same parameters and state, with gradients, slots and tapes of its own. Neither knows of the other's
-  /// updates: between its forward and its backward, nobody else may update.
-  model share() const {
-    model m{{.seed = this->count_.seed, .device = this->device_, .packing = this->packing_}};
+  /// Another session over the same parameters and state, with gradients, slots and tapes of its own; `seed` is that of its random
+  /// draws. Neither knows of the other: between forward and backward of one, nobody else may update, and networks with state
+  /// (batch_norm) may not train in both at once, for both write the same running statistics.
+  model share(std::uint64_t seed) const {
+    model m{{.seed = seed, .device = this->device_, .packing = this->packing_}};
     m.share_arrays_of(*this);
     return m;
   }
+  model share() const { return share(this->count_.seed); }
   /// A new model on another device, with copies of parameters and state (counted).
   template <class D2>
   model<Net, D2, P> to(const D2& device) const {
-    model<Net, D2, P> m{{.seed = this->count_.seed, .device = device}};
+    model<Net, D2, P> m{{.seed = this->count_.seed, .device = device, .packing = this->packing_}};
     detail::transfer(*this, m);
     return m;
   }

@@ -74,8 +74,8 @@ class session {
   tape last_;
   bool fresh_ = true;
 
-  int parameter_count() const { return planned().parameters.size(); }
-  int state_count() const { return planned().states.size(); }
+  int parameter_count() const { return program_ ? planned().parameters.size() : 0; }
+  int state_count() const { return program_ ? planned().states.size() : 0; }
   void*& p(int i) const { return tables_[i]; }
   void*& dp(int i) const { return tables_[parameter_count() + i]; }
   void*& state(int i) const { return tables_[2 * parameter_count() + i]; }
@@ -104,6 +104,8 @@ class session {
   errc take_output(std::size_t bytes, storage& to, failure& why) noexcept;
   tensor<void, D> output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const noexcept;
   errc one_output(const char* op, failure& why) const noexcept;
+  errc alive(const char* op, failure& why) const noexcept;
+  errc check_overlaps(const buffers& b, const tape& t, failure& why) const noexcept;
   errc run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed = nullptr) const;
   errc run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why);
   errc run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why);
@@ -126,10 +128,16 @@ class session {
   /// Continues where another session was, so that draws and bias corrections are the same.
   void restore_counters(const tenon::counters& c) {
     count_ = c;
-    ++version_;  // whoever sets them has set parameters too: a tape from before is stale
+    ++version_;  // whoever sets them has set parameters too: a tape from before is stale, and so are the gradients
+    clear_gradients();
   }
-  /// The next backward stores instead of adding.
-  void clear_gradients() { fresh_ = true; }
+  /// Gradients are zero, and the next backward stores instead of adding.
+  void clear_gradients() {
+    for (int i = 0; i < parameter_count(); ++i) types().zero(&device_, dp(i), planned().parameters[i].shape.numel(), true);
+    fresh_ = true;
+  }
+  /// What multiplies the rule's numbers for parameter i.
+  tenon::multipliers multipliers_of(int i) const { return at(i).scale; }
   /// Calls f(name, multipliers&) for each parameter: `if (name.ends_with(".bias")) m.decay = 0;`
   template <class F>
   void multipliers(F&& f) {

@@ -27,9 +27,16 @@ bool indices_below(const array_ref& a, extent limit, index& bad) {
 }  // namespace detail
 
 template <class D>
+[[gnu::cold]] errc session<D>::alive(const char* op, failure& why) const noexcept {
+  if (program_) return errc::ok;
+  return detail::fail(why, errc::null_handle, op, {.argument = "this model", .remedy = "It was moved from."});
+}
+
+template <class D>
 [[gnu::cold]] errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent& batch,
                                             failure& why) const noexcept {
   using detail::fail;
+  if (const errc c = alive(op, why); c != errc::ok) return c;
   const detail::plan& pl = planned();
   if (n != pl.in.n) return fail(why, errc::arity, op, {.argument = "inputs", .got = n, .expected = pl.in.n});
   batch = dyn;
@@ -80,8 +87,35 @@ template <class D>
       {.argument = name, .got = bad, .expected = limit, .relation = bad < 0 ? "at least 0 and below " : "below "});
 }
 
+// dx is written while dy and x are still read
+template <class D>
+[[gnu::cold]] errc session<D>::check_overlaps(const buffers& b, const tape& t, failure& why) const noexcept {
+  auto bytes = [&](const shape& s, std::size_t element) { return static_cast<std::size_t>(s.numel()) * element; };
+  const std::size_t element = planned().width.storage;
+  for (int i = 0; i < planned().in.n; ++i) {
+    if (!b.dx[i]) continue;
+    const std::size_t mine = bytes(detail::with_batch(planned().at(i).s, t.batch_), element);
+    auto meets = [&](const void* other, std::size_t n) {
+      const auto a = reinterpret_cast<std::uintptr_t>(b.dx[i]), o = reinterpret_cast<std::uintptr_t>(other);
+      return a < o + n && o < a + mine;
+    };
+    const char* with = nullptr;
+    for (int k = 0; k < planned().out.n; ++k)
+      if (meets(b.dy[k], bytes(planned().output(k, t.batch_), element))) with = "dx, which overlaps dy";
+    for (int k = 0; k < planned().in.n; ++k) {
+      const slot& s = planned().at(k).s;
+      const std::size_t n = bytes(detail::with_batch(s, t.batch_), planned().width.of(s.what));
+      if (meets(t.x_[k], n)) with = "dx, which overlaps x";
+      if (k != i && b.dx[k] && meets(b.dx[k], n)) with = "dx, which overlaps another dx";
+    }
+    if (with) return detail::fail(why, errc::value, "backward", {.argument = with, .remedy = "Give dx memory of its own."});
+  }
+  return errc::ok;
+}
+
 template <class D>
 [[gnu::cold]] errc session<D>::one_output(const char* op, failure& why) const noexcept {
+  if (const errc c = alive(op, why); c != errc::ok) return c;
   if (program_->outputs() == 1) return errc::ok;
   return detail::fail(why, errc::arity, op,
                       {.argument = "outputs of the network",

@@ -8,7 +8,7 @@ namespace tenon {
 template <class D>
 [[gnu::cold]] session<D>::session(program_ref from, const options<D>& o)
     : program_(std::move(from)), device_(o.device), packing_(o.packing) {
-  id_ = __atomic_add_fetch(&detail::session_counter, 1, __ATOMIC_RELAXED);
+  id_ = detail::stamp_session(__atomic_add_fetch(&detail::session_counter, 1, __ATOMIC_RELAXED) << detail::stamp_forward_bits);
   count_.seed = o.seed;
   const auto& w = planned().width;
   const std::size_t width = w.master > w.accumulate ? w.master : w.accumulate;

@@ -83,7 +83,7 @@ template <class D>
   t.batch_ = batch;
   t.key_ = c.key;
   t.version_ = version_;
-  t.stamp_ = id_ << detail::stamp_forward_bits | count_.forwards;
+  t.stamp_ = id_ << detail::stamp_forward_bits | static_cast<std::uint64_t>(detail::stamp_forward(count_.forwards));
   for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(t.y_[k], k, batch, program_->output_is_kept(k), t.stamp_);
   return errc::ok;
 }
@@ -92,6 +92,7 @@ template <class D>
 [[gnu::cold]] errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why) {
   using detail::fail;
   constexpr const char* op = "backward";
+  if (const errc c = alive(op, why); c != errc::ok) return c;
   if (!t.stamp_)
     return fail(why, errc::no_forward, op,
                 {.argument = "the tape", .remedy = "Call forward first; a forward that failed leaves nothing to go back over."});
@@ -145,7 +146,14 @@ template <class D>
       return c;
     b.dx[i] = a.data;
   }
+  if (const errc c = check_overlaps(b, t, why); c != errc::ok) return c;
   for (int i = 0; i < planned().in.n; ++i) {
+    if (const extent limit = planned().index_limit[i]; limit > 0) {  // borrowed: they may have changed since the forward
+      const shape s = detail::with_batch(planned().at(i).s, t.batch_);
+      const array_ref now{const_cast<void*>(t.x_[i]), int64, {device_traits<D>::type, 0}, s, dense_strides(s), true};
+      if (const errc c = check_indices(op, now, detail::argument_text("x", i, planned().in.n).text, limit, why); c != errc::ok)
+        return c;
+    }
     b.x[i] = t.x_[i];
     b.x_strides[i] = t.x_strided_[i] ? &t.x_strides_[i] : nullptr;
   }
@@ -174,8 +182,9 @@ template <class D>
 template <class D>
 template <class M, class A, class Rule>
 void session<D>::run_update(const Rule& rule) {
-  static_assert(update_rule<Rule>,
-                "[update] a rule needs: name, slots, apply(const step_info&, W* w, const G* g, W* const* slots, extent n) const");
+  static_assert(
+      update_rule<Rule>,
+      "[update] a rule needs: name, slots, apply(const step_info&, W* w, const G* g, W* const* slots, extent n) const noexcept");
   count_step(Rule::slots, Rule::name);
   for (int i = 0; i < parameter_count(); ++i) {
     const shape s{planned().parameters[i].shape.numel()};
@@ -190,6 +199,9 @@ void session<D>::run_update(const Rule& rule) {
 
 template <class D>
 [[gnu::cold]] std::string session<D>::first_not_finite(const input_arg& x) const {
+  failure f;
+  extent batch = 0;
+  detail::check(check_inputs("first_not_finite", &x, 1, batch, f), f);
   struct observer {
     const session& s;
     std::string found;
@@ -209,18 +221,18 @@ template <class D>
   call_info c = call(0, true);
   c.key = {count_.seed, count_.forwards, 0};
   c.self = &seen;
-  c.after = [](void* self, int node, const frame& f) {
+  c.after = [](void* self, int node, const frame& at) {
     auto& o = *static_cast<observer*>(self);
     const auto& nd = o.s.planned().nodes[node];
     for (int k = 0; k < nd.y.size(); ++k) {
-      const extent n = detail::with_batch(nd.out.y[k], f.batch).numel();
+      const extent n = detail::with_batch(nd.out.y[k], at.batch).numel();
       bool good = true;
       if constexpr (device_traits<D>::host_accessible) {
-        good = o.s.types().finite(f.y[k], n, 0);
+        good = o.s.types().finite(at.y[k], n, 0);
       } else {
         const auto bytes = static_cast<std::size_t>(n) * o.s.planned().width.storage;
         const storage host = storage::allocate(bytes);
-        o.s.device_.download(host.data(), f.y[k], bytes);
+        o.s.device_.download(host.data(), at.y[k], bytes);
         good = o.s.types().finite(host.data(), n, 0);
       }
       if (!good) {
@@ -231,7 +243,6 @@ template <class D>
     return true;
   };
   tensor<void, D> y[max_outputs];
-  failure f;
   detail::check(run_inference(&x, 1, y, f, &c), f);
   return seen.found;
 }

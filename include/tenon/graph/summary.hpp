@@ -68,8 +68,13 @@ namespace detail {
 /// A network value (or a layer_list) as a table of nodes, output shapes and parameters. A network with a fault says which.
 template <class Net>
 [[gnu::cold]] std::string summary(const Net& from) {
-  detail::planner p(detail::scalar_widths{});
-  const auto out = from.lower(p, p.add_inputs(from.in));
-  return detail::table_of(p, out);
+  if constexpr (requires { from.architecture(); }) {
+    return summary(from.architecture());
+  } else {
+    static_assert(requires { from.in; }, "[summary] takes a network value, a layer_list or a model");
+    detail::planner p(detail::scalar_widths{});
+    const auto out = from.lower(p, p.add_inputs(from.in));
+    return detail::table_of(p, out);
+  }
 }
 }  // namespace tenon

@@ -20,6 +20,8 @@ template <class From, class To>
   const auto& w = from.bound().planned().width;
   all(from.parameters(), to.parameters(), w.master);
   all(from.states(), to.states(), w.accumulate);
+  int i = 0;
+  to.multipliers([&](auto, multipliers& m) { m = from.multipliers_of(i++); });
   count(&traffic::copied, bytes);
 }
 }  // namespace tenon::detail

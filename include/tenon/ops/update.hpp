@@ -13,12 +13,12 @@ struct step_info {
   float lr = 1, decay = 1;
 };
 /// A rule: `static constexpr int slots` arrays like the parameter, zero at first, and
-/// `apply(info, w, g, slots, n)` for `n` independent elements: it may be called on any part of a parameter, on any thread.
+/// `apply(info, w, g, slots, n) noexcept` for `n` independent elements: it may be called on any part of a parameter, on any thread.
 template <class R>
 concept update_rule = requires(const R& r, const step_info& i, float* w, const float* g, float* const* s, extent n) {
   { R::name } -> std::convertible_to<const char*>;
   { R::slots } -> std::convertible_to<int>;
-  r.apply(i, w, g, s, n);
+  { r.apply(i, w, g, s, n) } noexcept;
 } && R::slots <= max_slots;
 
 namespace ops {

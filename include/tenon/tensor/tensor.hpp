@@ -47,6 +47,22 @@ class tensor {
   template <class U>
     requires std::same_as<const U, T>
   tensor(const tensor<U, Device>& o) noexcept : tensor(o.owner(), o.strided(), o.read_only(), o.stamp()) {}
+  tensor(const tensor&) = default;
+  tensor& operator=(const tensor&) = default;
+  tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) { o.reset(); }  // what was moved from is empty
+  tensor& operator=(tensor&& o) noexcept {
+    if (this != &o) {
+      *this = static_cast<const tensor&>(o);
+      o.reset();
+    }
+    return *this;
+  }
+  ~tensor() = default;
+  /// Lets go of the memory.
+  [[gnu::noinline]] void reset() noexcept {
+    const tensor empty;
+    *this = empty;
+  }
   /// Fresh zeroed host memory. Errors: negative_extent, overflow, no_memory; `to` is then untouched.
   [[nodiscard]] static errc try_zeros(const tenon::shape& s, tensor& to, failure& why, memory_source from = {}) noexcept
     requires(std::same_as<Device, cpu> && !std::is_const_v<T> && std::is_nothrow_default_constructible_v<T>)
@@ -72,15 +88,16 @@ class tensor {
       detail::raise(f);
   }
   /// The dense view. Errors: not_dense.
-  tenon::view<T, Device> view() const {
+  tenon::view<T, Device> view() const& {
     if (!dense_) [[unlikely]]
       detail::raise(
           errc::not_dense, "tensor.view",
           {.argument = "this tensor", .remedy = "Take a dense copy with tenon::copy(t), or read it through t.strided()."});
     return {view_.data(), view_.shape()};
   }
-  operator tenon::view<T, Device>() const { return view(); }
-  operator tenon::view<const T, Device>() const
+  tenon::view<T, Device> view() const&& = delete;  // a view of a temporary would dangle: name the tensor first
+  operator tenon::view<T, Device>() const& { return view(); }
+  operator tenon::view<const T, Device>() const&
     requires(!std::is_const_v<T>)
   {
     return view();
@@ -141,6 +158,22 @@ class tensor<void, Device> {
   template <class T>
     requires(!std::is_void_v<T>)
   tensor(const tensor<T, Device>& t) noexcept : tensor(t.owner(), t.describe(), t.stamp()) {}
+  tensor(const tensor&) = default;
+  tensor& operator=(const tensor&) = default;
+  tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) { o.reset(); }  // what was moved from is empty
+  tensor& operator=(tensor&& o) noexcept {
+    if (this != &o) {
+      *this = static_cast<const tensor&>(o);
+      o.reset();
+    }
+    return *this;
+  }
+  ~tensor() = default;
+  /// Lets go of the memory.
+  [[gnu::noinline]] void reset() noexcept {
+    const tensor empty;
+    *this = empty;
+  }
 
   explicit operator bool() const noexcept { return array_.data != nullptr; }
   void* data() const noexcept { return array_.data; }

@@ -64,6 +64,9 @@ class numbers {
   if (a.device.type != device_type::cpu)
     return fail(f, errc::device, operation, {.argument = argument, .got = a.device.packed(), .expected = device{}.packed()});
   if (!a.data && a.shape.numel() != 0) return fail(f, errc::null_data, operation, {.argument = argument});
+  const auto off = reinterpret_cast<std::uintptr_t>(a.data) % (a.dtype.bits < 8 ? 1 : a.dtype.bits / 8u);
+  if (off)
+    return fail(f, errc::alignment, operation, {.argument = argument, .got = static_cast<std::int64_t>(off), .expected = 0});
   return errc::ok;
 }
 /// Both shapes are the same.
