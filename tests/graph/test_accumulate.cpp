@@ -42,7 +42,7 @@ TEST_CASE("a second backward adds, the first after an update stores, and grad st
   m.backward(dv);
   CHECK(gradients(m) == twice(once));
   m.clear_gradients();
-  CHECK(gradients(m) == twice(once));  // only marked
+  for (const float g : gradients(m)) CHECK(g == 0);
   m.backward(dv);
   CHECK(gradients(m) == once);
   m.update(tenon::sgd{.lr = 0});
