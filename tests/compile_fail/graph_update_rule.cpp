@@ -9,7 +9,7 @@ struct rule {
 #ifdef FIXED
   static constexpr int slots = 0;
 #endif
-  void apply(const tenon::step_info&, auto*, const auto*, auto* const*, tenon::extent) const {}
+  void apply(const tenon::step_info&, auto*, const auto*, auto* const*, tenon::extent) const noexcept {}
 };
 int main() {
   tenon::model<mlp> net;

@@ -35,7 +35,8 @@ TEST_CASE("a tensor that was moved from is empty, and exports nothing of what it
   CHECK(!c);
   CHECK(c.numel() == 0);
   CHECK(d.as<const float>()[1] == 2);
-  b = std::move(b);
+  auto& same = b;
+  b = std::move(same);  // itself
   CHECK(b.numel() == 3);
 }
 TEST_CASE("a model that was moved from says so") {
