@@ -49,7 +49,9 @@ class tensor {
   tensor(const tensor<U, Device>& o) noexcept : tensor(o.owner(), o.strided(), o.read_only(), o.stamp()) {}
   tensor(const tensor&) = default;
   tensor& operator=(const tensor&) = default;
-  [[gnu::noinline]] tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) { o.reset(); }  // what was moved from is empty
+  [[gnu::noinline]] tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) {
+    o.reset();
+  }  // what was moved from is empty
   [[gnu::noinline]] tensor& operator=(tensor&& o) noexcept {
     if (this != &o) {
       *this = static_cast<const tensor&>(o);
@@ -160,7 +162,9 @@ class tensor<void, Device> {
   tensor(const tensor<T, Device>& t) noexcept : tensor(t.owner(), t.describe(), t.stamp()) {}
   tensor(const tensor&) = default;
   tensor& operator=(const tensor&) = default;
-  [[gnu::noinline]] tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) { o.reset(); }  // what was moved from is empty
+  [[gnu::noinline]] tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) {
+    o.reset();
+  }  // what was moved from is empty
   [[gnu::noinline]] tensor& operator=(tensor&& o) noexcept {
     if (this != &o) {
       *this = static_cast<const tensor&>(o);
