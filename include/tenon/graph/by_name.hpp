@@ -45,11 +45,7 @@ struct named_layer {
 
 [[gnu::cold]] inline extent whole(const char* layer, const attribute& a, double v) {
   if (!(v <= 9007199254740992.0 && v >= -9007199254740992.0) || v != static_cast<double>(static_cast<extent>(v)))
-    raise(errc::value, layer,
-          {.argument = concat(a.name, " = ", std::to_string(v)),
-           .got = static_cast<extent>(v),
-           .expected = static_cast<extent>(v),
-           .remedy = "Sizes are whole numbers."});
+    raise(errc::value, layer, {.argument = concat(a.name, " = ", std::to_string(v)), .remedy = "Sizes are whole numbers."});
   return static_cast<extent>(v);
 }
 [[gnu::cold]] inline void expect_values(const char* layer, const attribute& a, int most) {
