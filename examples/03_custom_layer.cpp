@@ -8,6 +8,7 @@
 //   step 60  loss 0.0009
 #include <cmath>
 #include <cstdio>
+#include <tenon/check/check_layer.hpp>
 #include <tenon/tenon.hpp>
 #include <vector>
 

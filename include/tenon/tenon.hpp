@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What training and handing on tensors takes, from floors 0–6, with the standard library alone. Included by name, so that nobody
-// compiles what he does not use: train/trainer.hpp, train/checkpoint.hpp, graph/by_name.hpp, io/, interop/.
+// compiles what he does not use: train/trainer.hpp, train/checkpoint.hpp, graph/by_name.hpp, check/, io/, interop/.
 #pragma once
 #include "tenon/core/config.hpp"
 #include "tenon/core/device.hpp"
@@ -15,7 +15,6 @@
 
 #include "tenon/graph/shape_check.hpp"
 
-#include "tenon/check/check_layer.hpp"
 #include "tenon/graph/fixed.hpp"
 #include "tenon/graph/graph.hpp"
 #include "tenon/graph/model.hpp"

@@ -23,7 +23,7 @@ class layer_check {
   target t_;
   static constexpr auto derived = " is the derivative of forward";
 
-  [[gnu::cold]] static std::string text_of(const inputs& in, extent batch) {
+  [[gnu::noinline]] static std::string text_of(const inputs& in, extent batch) {
     std::string r = "x";
     for (const slot& s : in) r += concat(" ", text(s[0] == dyn ? s.with(0, batch) : static_cast<const shape&>(s)));
     return r;
@@ -192,8 +192,8 @@ inline inputs varied(const inputs& x, dice& d) {
 }
 
 template <int = 0>
-[[gnu::cold]] check_report run_check(target t, spec (*infer)(const void*, const inputs&), const inputs& x,
-                                     const check_options& o) {
+[[gnu::noinline]] check_report run_check(target t, spec (*infer)(const void*, const inputs&), const inputs& x,
+                                         const check_options& o) {
   const null_access explained(t.name);
   findings found;
   dice shapes(o.seed, 0);

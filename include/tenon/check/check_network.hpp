@@ -175,7 +175,7 @@ bool check_program(const program& net, extent batch, const check_options& o, dic
   });
   return stays;
 }
-[[gnu::cold]] inline check_report check_programs(const program& exact, const program& real, const check_options& o) {
+[[gnu::noinline]] inline check_report check_programs(const program& exact, const program& real, const check_options& o) {
   findings found;
   constexpr extent batches[] = {3, 1, 5, 4};
   for (int k = 0; k < 4; ++k) {

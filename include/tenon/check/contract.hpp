@@ -8,12 +8,12 @@
 #include "tenon/check/stand.hpp"
 namespace tenon::detail {
 /// "dp(1) 'bias'"
-[[gnu::cold]] inline std::string name_of(const target& t, tensor_id id) {
+[[gnu::noinline]] inline std::string name_of(const target& t, tensor_id id) {
   const std::string n = concat(id.parameter ? "dp(" : "dx(", std::to_string(id.i), ")");
   return id.parameter ? concat(n, " '", t.out.p[id.i].name, "'") : n;
 }
 /// "[2, 0, 1]" of the k-th element.
-[[gnu::cold]] inline std::string place_in(const shape& s, std::size_t k) {
+[[gnu::noinline]] inline std::string place_in(const shape& s, std::size_t k) {
   std::string r;
   auto rest = static_cast<extent>(k);
   for (int i = s.rank(); i-- > 0;) {

@@ -92,7 +92,7 @@ class derivative {
     return r;
   }
   /// Where the gradient is wrong: compares single elements, at most 1024 of them.
-  [[gnu::cold]] std::string locate(tensor_id id, const shape& where) {
+  [[gnu::noinline]] std::string locate(tensor_id id, const shape& where) {
     const std::size_t n = numel(id) < 1024 ? numel(id) : 1024;
     std::size_t wrong = 0, worst = 0;
     double most = -1, got = 0, expected = 0;

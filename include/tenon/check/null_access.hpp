@@ -15,7 +15,7 @@ class null_access {
   static inline thread_local const char* layer_ = nullptr;
 
   static void say(const char* text) { static_cast<void>(!::write(STDERR_FILENO, text, std::strlen(text))); }
-  [[gnu::cold]] static void explain(int, siginfo_t* info, void*) {
+  [[gnu::noinline]] static void explain(int, siginfo_t* info, void*) {
     if (layer_ && reinterpret_cast<std::uintptr_t>(info->si_addr) < 1 << 16) {
       say("[check_layer] ");
       say(layer_);

@@ -34,7 +34,7 @@ struct device {
   }
 };
 namespace detail {
-[[gnu::cold]] inline text_buffer& operator<<(text_buffer& to, device d) noexcept {
+[[gnu::noinline]] inline text_buffer& operator<<(text_buffer& to, device d) noexcept {
   switch (d.type) {
     case device_type::cpu: to << "cpu"; break;
     case device_type::cuda: to << "cuda"; break;
@@ -47,7 +47,7 @@ namespace detail {
 }
 }  // namespace detail
 /// "cpu:0", "cuda:1" …
-[[gnu::cold]] inline std::string name(device d) {
+[[gnu::noinline]] inline std::string name(device d) {
   detail::text_buffer b;
   return (b << d).c_str();
 }

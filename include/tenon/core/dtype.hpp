@@ -101,7 +101,7 @@ concept element = requires {
 };
 
 namespace detail {
-[[gnu::cold]] inline text_buffer& operator<<(text_buffer& to, dtype d) noexcept {
+[[gnu::noinline]] inline text_buffer& operator<<(text_buffer& to, dtype d) noexcept {
   constexpr const char* stems[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
   const auto code = static_cast<unsigned>(d.code);
   if (code > static_cast<unsigned>(dtype_code::f4_e2m1fn)) {
@@ -117,7 +117,7 @@ namespace detail {
 }
 }  // namespace detail
 /// "float32", "bfloat16", "int64", "bool", "float32x4", "float8 code 10", "code 99, 8 bits" …
-[[gnu::cold]] inline std::string name(dtype d) {
+[[gnu::noinline]] inline std::string name(dtype d) {
   detail::text_buffer b;
   return (b << d).c_str();
 }

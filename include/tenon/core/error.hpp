@@ -51,45 +51,61 @@ enum class errc : std::uint16_t {
   interrupted = 44,       // stopped by the user
 };
 
+namespace detail {
+// by number: a switch would be compiled to code in each file that includes this
+inline constexpr const char* error_words[] = {
+    "ok",
+    "dtype",
+    "rank",
+    "extent",
+    "negative extent",
+    "overflow",
+    "null data",
+    "null shape",
+    "read-only memory",
+    "device",
+    "not dense",
+    "alignment",
+    "version",
+    "null handle",
+    "null strides",
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    "a size left out",
+    "kind",
+    "number of inputs",
+    "extent too small",
+    "value out of range",
+    "name",
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    "empty batch",
+    "stale",
+    "label out of range",
+    "not finite",
+    "out of memory",
+    "index out of range",
+    "no forward",
+    "a foreign exception",
+    nullptr,
+    nullptr,
+    "file",
+    "truncated",
+    "corrupt",
+    "limit",
+    "interrupted",
+};
+}  // namespace detail
 /// The stable word for a code: "extent", "read_only" …
 constexpr const char* word(errc c) {
-  switch (c) {
-    case errc::ok: return "ok";
-    case errc::dtype: return "dtype";
-    case errc::rank: return "rank";
-    case errc::extent: return "extent";
-    case errc::negative_extent: return "negative extent";
-    case errc::overflow: return "overflow";
-    case errc::null_data: return "null data";
-    case errc::null_shape: return "null shape";
-    case errc::read_only: return "read-only memory";
-    case errc::device: return "device";
-    case errc::not_dense: return "not dense";
-    case errc::alignment: return "alignment";
-    case errc::version: return "version";
-    case errc::null_handle: return "null handle";
-    case errc::null_strides: return "null strides";
-    case errc::missing_size: return "a size left out";
-    case errc::kind: return "kind";
-    case errc::arity: return "number of inputs";
-    case errc::too_small: return "extent too small";
-    case errc::value: return "value out of range";
-    case errc::name: return "name";
-    case errc::empty_batch: return "empty batch";
-    case errc::stale: return "stale";
-    case errc::label: return "label out of range";
-    case errc::not_finite: return "not finite";
-    case errc::no_memory: return "out of memory";
-    case errc::index: return "index out of range";
-    case errc::no_forward: return "no forward";
-    case errc::foreign: return "a foreign exception";
-    case errc::file: return "file";
-    case errc::truncated: return "truncated";
-    case errc::corrupt: return "corrupt";
-    case errc::limit: return "limit";
-    case errc::interrupted: return "interrupted";
-  }
-  return "unknown";
+  constexpr std::size_t n = sizeof detail::error_words / sizeof detail::error_words[0];
+  const auto i = static_cast<std::size_t>(c);
+  return i < n && detail::error_words[i] ? detail::error_words[i] : "unknown";
 }
 
 /// What was wrong, in one record that needs no heap. `axis` is −1 where no axis is meant.
@@ -102,6 +118,7 @@ struct failure {
   const char* relation = "";       // "at least ", "at most ", "below ": said before the expected number
   const char* remedy = "";         // one sentence, or nothing
 
+  [[gnu::noinline]] failure() noexcept {}  // apart, because every call that can fail has one
   explicit operator bool() const noexcept { return code != errc::ok; }
   /// `[operation] argument, what (axis a): got X, expected Y. Remedy.`
   [[gnu::cold]] std::string message() const;
@@ -109,11 +126,11 @@ struct failure {
 
 namespace detail {
 struct failure_text {
-  std::string_view argument = "";
+  std::string_view argument{};
   int axis = -1;
   std::int64_t got = 0, expected = 0;
-  const char* relation = "";
-  const char* remedy = "";
+  const char* relation = nullptr;  // null: nothing
+  const char* remedy = nullptr;
 };
 /// Fills in `f` and gives back its code: `return fail(f, errc::rank, "forward", {.argument = "x", .got = 3, .expected = 4});`
 [[gnu::cold, gnu::noinline]] inline errc fail(failure& f, errc code, const char* operation, failure_text t = {}) noexcept {
@@ -123,8 +140,8 @@ struct failure_text {
   f.axis = t.axis;
   f.got = t.got;
   f.expected = t.expected;
-  f.relation = t.relation;
-  f.remedy = t.remedy;
+  f.relation = t.relation ? t.relation : "";
+  f.remedy = t.remedy ? t.remedy : "";
   return code;
 }
 }  // namespace detail
@@ -177,7 +194,7 @@ inline void check(errc code, const failure& f) {
 #endif
 
 namespace detail {
-[[gnu::cold]] inline void put_number(text_buffer& to, errc code, std::int64_t v) noexcept {
+[[gnu::cold, gnu::noinline]] inline void put_number(text_buffer& to, errc code, std::int64_t v) noexcept {
   if (code == errc::dtype) to << dtype::unpacked(v);
   else if (code == errc::device) to << device::unpacked(v);
   else if (code == errc::kind) to << (v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");

@@ -107,12 +107,12 @@ struct shape {
   [[gnu::cold, gnu::noinline]] constexpr shape expect_value(bool holds, extent got, extent expected) const {
     return holds ? *this : failed({errc::value, -1, got, expected});
   }
-  [[gnu::cold, gnu::noinline]] constexpr shape with(int axis, extent e) const {
+  [[gnu::noinline]] constexpr shape with(int axis, extent e) const {
     shape r = *this;
     if (const int a = at(axis); a >= 0 && a < rank_) r.d[a] = e;
     return r;
   }
-  [[gnu::cold, gnu::noinline]] constexpr shape append(extent e) const {
+  [[gnu::noinline]] constexpr shape append(extent e) const {
     if (rank_ == max_rank) return failed({errc::rank, -1, rank_ + 1, max_rank});
     shape r = *this;
     r.d[r.rank_++] = e;
@@ -125,7 +125,7 @@ struct shape {
 };
 
 /// "[4, 1, 28, 28]", with "batch" for a first axis that is dyn.
-[[gnu::cold]] inline std::string text(const shape& s) {
+[[gnu::noinline]] inline std::string text(const shape& s) {
   std::string r = "[";
   for (int i = 0; i < s.rank(); ++i) {
     if (i) r += ", ";

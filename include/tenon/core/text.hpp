@@ -8,7 +8,7 @@
 namespace tenon::detail {
 /// a + b + … as one string, with one allocation.
 template <class... S>
-[[gnu::cold]] std::string concat(const S&... s) {
+[[gnu::noinline]] std::string concat(const S&... s) {
   std::string r;
   r.reserve((std::string_view(s).size() + ...));
   (r.append(std::string_view(s)), ...);
@@ -16,7 +16,7 @@ template <class... S>
 }
 
 /// Copies what fits with a final zero; a longer text ends in "…", and never in half a character.
-[[gnu::cold]] inline void copy_text(char* to, std::size_t room, std::string_view text) noexcept {
+[[gnu::noinline]] inline void copy_text(char* to, std::size_t room, std::string_view text) noexcept {
   std::size_t fits = text.size() < room ? text.size() : room - 4;
   if (fits != text.size())
     while (fits > 0 && (static_cast<unsigned char>(text[fits]) & 0xc0u) == 0x80u) --fits;
@@ -33,7 +33,7 @@ class text_buffer {
 
  public:
   text_buffer() noexcept { text_[0] = 0; }
-  [[gnu::cold, gnu::noinline]] text_buffer& operator<<(const char* piece) noexcept {
+  [[gnu::noinline]] text_buffer& operator<<(const char* piece) noexcept {
     const std::size_t room = sizeof text_ - n_;
     if (room <= 4) return *this;  // full, and says so
     const std::string_view s(piece);
@@ -41,7 +41,7 @@ class text_buffer {
     n_ = s.size() < room ? n_ + s.size() : sizeof text_ - 1;
     return *this;
   }
-  [[gnu::cold, gnu::noinline]] text_buffer& operator<<(std::int64_t v) noexcept {
+  [[gnu::noinline]] text_buffer& operator<<(std::int64_t v) noexcept {
     char digits[24];
     char* at = digits + sizeof digits;
     *--at = 0;

@@ -78,8 +78,8 @@ class bound_program : public program {
   }
   /// On the heap, for program_ref.
   template <class Net, class P, class D>
-  static program_ref make(const Net& from, std::type_identity<P> p, std::type_identity<D> d) {
-    auto* own = new bound_program(from, p, d);
+  static program_ref make(const Net& from) {
+    auto* own = new bound_program(from, std::type_identity<P>{}, std::type_identity<D>{});
     own->destroy_ = [](const program* q) { delete static_cast<const bound_program*>(q); };
     return program_ref(own);
   }

@@ -43,12 +43,12 @@ struct named_layer {
   value_list (*to_bfloat16)(const void*, host_binder<precision<bfloat16>>&, const value_list&);
 };
 
-[[gnu::cold]] inline extent whole(const char* layer, const attribute& a, double v) {
+[[gnu::noinline]] inline extent whole(const char* layer, const attribute& a, double v) {
   if (!(v <= 9007199254740992.0 && v >= -9007199254740992.0) || v != static_cast<double>(static_cast<extent>(v)))
     raise(errc::value, layer, {.argument = concat(a.name, " = ", std::to_string(v)), .remedy = "Sizes are whole numbers."});
   return static_cast<extent>(v);
 }
-[[gnu::cold]] inline void expect_values(const char* layer, const attribute& a, int most) {
+[[gnu::noinline]] inline void expect_values(const char* layer, const attribute& a, int most) {
   if (a.count > most) raise(errc::arity, layer, {.argument = a.name, .got = a.count, .expected = most, .relation = "at most "});
 }
 inline void assign(const char* layer, size& field, const attribute& a) {
@@ -74,7 +74,7 @@ void assign(const char* layer, F& field, const attribute& a) {
 }
 
 template <class L>
-[[gnu::cold]] bool set_field(void* bytes, const attribute& a) {
+[[gnu::noinline]] bool set_field(void* bytes, const attribute& a) {
   bool found = false;
   if constexpr (has_fields<L>)
     L::fields(*static_cast<L*>(bytes), [&](const char* name, auto& field) {
@@ -145,7 +145,8 @@ class layer_list {
   }
   /// A layer of the library by its name, with its fields; `path` names its parameters instead of the position.
   /// Errors: name (layer or field unknown), value (not a whole number), arity (too many numbers for a field).
-  [[gnu::cold]] layer_list& add(std::string_view name, std::initializer_list<attribute> fields = {}, std::string_view path = {}) {
+  [[gnu::noinline]] layer_list& add(std::string_view name, std::initializer_list<attribute> fields = {},
+                                    std::string_view path = {}) {
     for (const detail::named_layer* type : detail::standard_layers::all) {
       if (name != type->name) continue;
       std::vector<std::byte> bytes(type->size);

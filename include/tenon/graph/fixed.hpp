@@ -28,8 +28,7 @@ class fixed {
                          y_shape_ = detail::with_batch(plan_.at(plan_.out[0]).s, Batch);
   static constexpr std::size_t total_ = [] {
     std::size_t t = 0;
-    for (int i = 0; i < n_.parameters; ++i)
-      t += detail::bytes_of(plan_.parameters[i].shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+    for (int i = 0; i < n_.parameters; ++i) t += detail::bytes_of(plan_.parameters[i].shape, plan_.width.widest());
     return t;
   }();
   static constexpr std::size_t state_total_ = [] {
@@ -139,7 +138,7 @@ class fixed {
       const detail::array_info& a = plan_.parameters[i];
       for (extent k = 0; k < a.shape.numel(); ++k)
         static_cast<M*>(p_[i])[k] = static_cast<M>(detail::initial_value(a.start, key, static_cast<std::uint64_t>(k)));
-      at += detail::bytes_of(a.shape, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+      at += detail::bytes_of(a.shape, plan_.width.widest());
     }
     at = 0;
     for (int i = 0; i < n_.states; ++i, ++key.layer) {
@@ -217,7 +216,7 @@ class fixed {
       for (std::size_t k = 0; k < slots_; ++k) slots.p[k] = reinterpret_cast<M*>(rule_.b + total_ * k + at);
       ops::update(device_, view<M>(static_cast<M*>(p_[i]), s), view<const A>(static_cast<const A*>(dp_[i]), s), slots, rule,
                   step_info{steps_, 1, 1});
-      at += detail::bytes_of(s, sizeof(M) > sizeof(A) ? sizeof(M) : sizeof(A));
+      at += detail::bytes_of(s, plan_.width.widest());
     }
     fresh_ = updated_ = true;
   }

@@ -18,15 +18,18 @@ class graph : public detail::calls_of<graph, cpu, void, void, void> {
   using base = detail::calls_of<graph, cpu, void, void, void>;
   template <class Net>
   static program_ref bind(const Net& from, dtype d) {
-    if (d == float32) return bound_program::make(from, std::type_identity<float>{}, std::type_identity<cpu>{});
-    if (d == float64) return bound_program::make(from, std::type_identity<double>{}, std::type_identity<cpu>{});
-    if (d == bfloat16_dtype)
-      return bound_program::make(from, std::type_identity<precision<bfloat16>>{}, std::type_identity<cpu>{});
-    detail::raise(errc::dtype, "graph",
-                  {.argument = "dtype",
-                   .got = d.packed(),
-                   .expected = float32.packed(),
-                   .remedy = "A graph computes in float32, float64 or bfloat16."});
+    // by pointer: planning is cold code, and g++ takes whoever calls such for cold too, with all his loops
+    const auto make = d == float32          ? &bound_program::make<Net, float, cpu>
+                      : d == float64        ? &bound_program::make<Net, double, cpu>
+                      : d == bfloat16_dtype ? &bound_program::make<Net, precision<bfloat16>, cpu>
+                                            : nullptr;
+    if (!make)
+      detail::raise(errc::dtype, "graph",
+                    {.argument = "dtype",
+                     .got = d.packed(),
+                     .expected = float32.packed(),
+                     .remedy = "A graph computes in float32, float64 or bfloat16."});
+    return make(from);
   }
 
  public:

@@ -67,13 +67,13 @@ class owned_array {
 
  public:
   owned_array() = default;
-  explicit owned_array(int n) : v_(new T[static_cast<std::size_t>(n)]()) {}
+  [[gnu::noinline]] explicit owned_array(int n) : v_(new T[static_cast<std::size_t>(n)]()) {}
   owned_array(owned_array&& o) noexcept : v_(std::exchange(o.v_, nullptr)) {}
   owned_array& operator=(owned_array&& o) noexcept {
     std::swap(v_, o.v_);
     return *this;
   }
-  ~owned_array() { delete[] v_; }
+  [[gnu::noinline]] ~owned_array() { delete[] v_; }
   T& operator[](int i) const { return v_[i]; }
   T* data() const { return v_; }
 };

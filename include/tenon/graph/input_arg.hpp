@@ -17,17 +17,10 @@ struct input_arg {
   input_arg(const tensor<T, D>& t) : array(t.describe()), owner(t.owner()), stamp(t.stamp()) {}
   template <class X>
     requires(!is_tensor<std::remove_cvref_t<X>> && !std::is_same_v<std::remove_cvref_t<X>, input_arg>)
-  input_arg(X&& x) {
-    static_assert(expect_adaptable<X>());
+  input_arg(X&& x) : array(detail::describe(x)) {
     static_assert(outlives_call<X>,
                   "[forward] this temporary owns its elements, and a training forward borrows x until its backward: name it "
                   "first (a handle says so in its adapter: static constexpr bool borrows = true)");
-    if constexpr (adaptable<X> && outlives_call<X>) {
-      using A = adapter<std::remove_cvref_t<X>>;
-      const shape s = A::shape(x);
-      array =
-          detail::describe(A::data(x), s, detail::adapted_strides(std::as_const(x), s), detail::adapted_device(std::as_const(x)));
-    }
   }
 };
 
@@ -41,61 +34,66 @@ struct wanted_array {
   const tenon::shape& want;
   bool dense = true, writable = false;
 };
-/// Errors: dtype, device, rank, negative_extent, empty_batch, extent, null_data, alignment, not_dense, read_only.
-[[gnu::cold, gnu::noinline]] inline errc check_array(const array_ref& a, const wanted_array& w, failure& why) noexcept {
-  failure_text t{.argument = w.argument};
+/// The first thing that is not as wanted, with its numbers in `t`.
+inline errc fault_of(const array_ref& a, const wanted_array& w, failure_text& t) noexcept {
+  auto say = [&](std::int64_t got, std::int64_t expected) {
+    t.got = got;
+    t.expected = expected;
+  };
   if (a.dtype != w.dtype) {
-    t.got = a.dtype.packed();
-    t.expected = w.dtype.packed();
-    return fail(why, errc::dtype, w.operation, t);
+    say(a.dtype.packed(), w.dtype.packed());
+    return errc::dtype;
   }
   if (a.device.type != w.device) {
-    t.got = a.device.packed();
-    t.expected = device{w.device, 0}.packed();
-    return fail(why, errc::device, w.operation, t);
+    say(a.device.packed(), device{w.device, 0}.packed());
+    return errc::device;
   }
   if (a.shape.rank() != w.want.rank()) {
-    t.got = a.shape.rank();
-    t.expected = w.want.rank();
-    return fail(why, errc::rank, w.operation, t);
+    say(a.shape.rank(), w.want.rank());
+    return errc::rank;
   }
-  for (int k = 0; k < w.want.rank(); ++k) {
-    const extent got = a.shape[k], expected = w.want[k];
-    if (got >= (k == 0 ? 1 : 0) && (expected == dyn || got == expected)) continue;
+  if (const int k = first_unlike(a.shape, w.want); k >= 0) {
+    const extent got = a.shape.d[k], expected = w.want.d[k];
     t.axis = k;
-    t.got = got;
-    t.expected = expected == dyn ? 1 : expected;
     t.relation = expected == dyn ? "at least " : "";
-    return fail(why, got < 0 ? errc::negative_extent : got == 0 && k == 0 ? errc::empty_batch : errc::extent, w.operation, t);
+    say(got, expected == dyn ? 1 : expected);
+    return got < 0 ? errc::negative_extent : got == 0 && k == 0 ? errc::empty_batch : errc::extent;
   }
-  if (!a.data && a.shape.numel() > 0) return fail(why, errc::null_data, w.operation, t);
-  if (const auto off =
-          static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(a.data) % static_cast<std::uintptr_t>(w.dtype.bytes()))) {
-    t.axis = -1;
-    t.got = off;
-    t.expected = 0;
-    t.relation = "";
+  if (!a.data && a.shape.numel() > 0) return errc::null_data;
+  if (const auto off = reinterpret_cast<std::uintptr_t>(a.data) % static_cast<std::uintptr_t>(w.dtype.bytes())) {
+    say(static_cast<std::int64_t>(off), 0);
     t.remedy = "Its address is no multiple of the element's size: take a copy with tenon::copy(…).";
-    return fail(why, errc::alignment, w.operation, t);
+    return errc::alignment;
   }
   if (w.dense && !a.dense()) {
     t.remedy = "Take a dense copy with tenon::copy(…).";
-    return fail(why, errc::not_dense, w.operation, t);
+    return errc::not_dense;
   }
   if (w.writable && a.read_only) {
     t.remedy = "It is written to: pass writable memory.";
-    return fail(why, errc::read_only, w.operation, t);
+    return errc::read_only;
   }
   return errc::ok;
+}
+/// Errors: dtype, device, rank, negative_extent, empty_batch, extent, null_data, alignment, not_dense, read_only.
+[[gnu::noinline]] inline errc check_array(const array_ref& a, const wanted_array& w, failure& why) noexcept {
+  failure_text t;
+  const errc c = fault_of(a, w, t);
+  if (c == errc::ok) return c;
+  t.argument = w.argument;
+  return fail(why, c, w.operation, t);
 }
 /// "x", or "x[1]" of several.
 struct argument_text {
   char text[8]{};
-  argument_text(const char* stem, int i, int n) {
+  [[gnu::noinline]] argument_text(const char* stem, int i, int n) noexcept {
     int at = 0;
-    for (; *stem; ++stem) text[at++] = *stem;
-    if (n > 1)
-      for (const char c : {'[', static_cast<char>('0' + i), ']'}) text[at++] = c;
+    text[at++] = stem[0];  // without a loop, compilers see that all fits
+    if (stem[1]) text[at++] = stem[1];
+    if (n < 2) return;
+    text[at++] = '[';
+    text[at++] = static_cast<char>('0' + i);
+    text[at] = ']';
   }
 };
 }  // namespace detail

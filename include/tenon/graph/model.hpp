@@ -113,7 +113,7 @@ class calls_of : public session<D> {
   }
 
   /// Live views by name: the same memory the model works on, in the order of the architecture.
-  [[gnu::cold]] std::vector<named_tensor<M, A, D>> parameters() const {
+  [[gnu::noinline]] std::vector<named_tensor<M, A, D>> parameters() const {
     std::vector<named_tensor<M, A, D>> r(static_cast<std::size_t>(this->parameter_count()));
     for (int i = 0; i < this->parameter_count(); ++i) {
       auto& one = r[static_cast<std::size_t>(i)];
@@ -125,7 +125,7 @@ class calls_of : public session<D> {
     return r;
   }
   /// Running statistics and their like; no gradient.
-  [[gnu::cold]] std::vector<named_tensor<A, A, D>> states() const {
+  [[gnu::noinline]] std::vector<named_tensor<A, A, D>> states() const {
     std::vector<named_tensor<A, A, D>> r(static_cast<std::size_t>(this->state_count()));
     for (int i = 0; i < this->state_count(); ++i) {
       const array_info& a = this->planned().states[i];
@@ -176,6 +176,8 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
   [[no_unique_address]] accepts_input<typename detail::bad_layer<decltype(Net), checked_.bad_node>::type, checked_.bad_position,
                                       checked_.bad.code, checked_.bad.axis, checked_.bad.got, checked_.bad.expected> accepted_;
 
+  model(const model& o, std::uint64_t seed) : base(o, seed) {}
+
   static program_ref shared() {
     if constexpr (!decltype(Net)::usable || checked_.bad_node >= 0) {
       return shared();  // the compiler has said what is wrong
@@ -204,11 +206,7 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
   /// Another session over the same parameters and state, with gradients, slots and tapes of its own; `seed` is that of its random
   /// draws. Neither knows of the other: between forward and backward of one, nobody else may update, and networks with state
   /// (batch_norm) may not train in both at once, for both write the same running statistics.
-  model share(std::uint64_t seed) const {
-    model m{{.seed = seed, .device = this->device_, .packing = this->packing_}};
-    m.share_arrays_of(*this);
-    return m;
-  }
+  model share(std::uint64_t seed) const { return model(*this, seed); }
   model share() const { return share(this->count_.seed); }
   /// A new model on another device, with copies of parameters and state (counted).
   template <class D2>
@@ -217,7 +215,8 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
     detail::transfer(*this, m);
     return m;
   }
-  /// One step of a rule over all parameters; marks the gradients consumed. Errors: no_memory (the first time).
+  /// One step of a rule over all parameters, with the gradients as they are: twice without a backward applies them twice. Marks
+  /// them consumed: the next backward stores. Errors: no_memory (the first time).
   template <class Rule>
   void update(const Rule& rule) {
     this->template run_update<typename policy::master, typename policy::accumulate>(rule);

@@ -27,11 +27,13 @@ struct scalar_widths {
   constexpr std::size_t of(kind k) const {
     return k == kind::scalar ? storage : k == kind::accumulator ? accumulate : sizeof(index);
   }
+  /// An arena has as much room for a parameter as for its gradient.
+  constexpr std::size_t widest() const { return master > accumulate ? master : accumulate; }
 };
 inline constexpr std::size_t size_limit = std::size_t{1} << 47;  // of anything, so that sums of a few fit
 
 /// Whole cache lines; more than the limit where that does not fit.
-constexpr std::size_t bytes_of(const shape& s, std::size_t width) {
+[[gnu::noinline]] constexpr std::size_t bytes_of(const shape& s, std::size_t width) {
   const extent n = saturating_mul(s.numel(), static_cast<extent>(width));
   return static_cast<std::size_t>(n) > size_limit ? size_limit + 1 : line(static_cast<std::size_t>(n));
 }

@@ -115,7 +115,7 @@ class program_ref {
     std::swap(p_, o.p_);
     return *this;
   }
-  ~program_ref() {
+  [[gnu::noinline]] ~program_ref() {
     if (p_ && p_->destroy_ && __atomic_fetch_sub(&p_->refs_, 1, __ATOMIC_ACQ_REL) == 1) p_->destroy_(p_);
   }
   explicit operator bool() const noexcept { return p_ != nullptr; }

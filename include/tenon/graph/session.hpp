@@ -64,27 +64,36 @@ class session {
   storage arena_, gradients_, slots_, scratch_;
   std::size_t trainable_ = 0;  // bytes of the arena that are parameters
   detail::owned_array<parameter> parameters_;
-  detail::owned_array<void*> tables_;  // p, dp and state one after the other
+  storage tables_;  // of pointers: p, dp and state one after the other
   storage state_owner_;
   int slot_count_ = 0;
-  std::string rule_;
+  storage rule_;  // name of the rule that the slots are for
   storage outputs_[output_slots];
   int next_output_ = 0;
   mutable workspace inference_[inference_slots];
   tape last_;
   bool fresh_ = true;
 
-  int parameter_count() const { return program_ ? planned().parameters.size() : 0; }
-  int state_count() const { return program_ ? planned().states.size() : 0; }
-  void*& p(int i) const { return tables_[i]; }
-  void*& dp(int i) const { return tables_[parameter_count() + i]; }
-  void*& state(int i) const { return tables_[2 * parameter_count() + i]; }
+  [[gnu::noinline]] int parameter_count() const { return program_ ? planned().parameters.size() : 0; }
+  [[gnu::noinline]] int state_count() const { return program_ ? planned().states.size() : 0; }
+  void*& table_entry(int i) const { return reinterpret_cast<void**>(tables_.data())[i]; }
+  void*& p(int i) const { return table_entry(i); }
+  void*& dp(int i) const { return table_entry(parameter_count() + i); }
+  void*& state(int i) const { return table_entry(2 * parameter_count() + i); }
   parameter& at(int i) const { return parameters_[i]; }
+  /// Parameters first, then states.
+  [[gnu::noinline]] const detail::array_info& array(int i) const {
+    const int n = parameter_count();
+    return i < n ? planned().parameters[i] : planned().states[i - n];
+  }
   const char* parameter_name(int i) const { return planned().text(planned().parameters[i].name); }
-  arrays table() const { return {tables_.data(), tables_.data() + parameter_count(), tables_.data() + 2 * parameter_count()}; }
+  arrays table() const {
+    const int n = parameter_count();
+    return {&table_entry(0), &table_entry(n), &table_entry(2 * n)};
+  }
   const detail::array_calls& types() const { return program_->array_types(); }
   const detail::plan& planned() const { return program_->planned(); }
-  call_info call(extent batch, bool training) const {
+  [[gnu::noinline]] call_info call(extent batch, bool training) const {
     call_info c;
     c.device = &device_;
     c.threads = threads_of(device_);
@@ -94,8 +103,10 @@ class session {
   }
 
   session(program_ref from, const options<D>& o);
+  session(const session& o, std::uint64_t seed);
   session(session&&) = default;
   session& operator=(session&&) = default;
+  [[gnu::noinline]] ~session() {}  // once, and not in every function that holds a model
 
   errc check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const noexcept;
   errc check_indices(const char* op, const array_ref& a, const char* name, extent limit, failure& why) const noexcept;
@@ -112,11 +123,14 @@ class session {
   void count_step(int slots, const char* rule);
   template <class M, class A, class Rule>
   void run_update(const Rule& rule);
+  session(program_ref&& from, const D& device, copy_policy packing) noexcept
+      : program_(std::move(from)), device_(device), packing_(packing) {}
   [[gnu::noinline]] tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const noexcept {
     return {owner, array_ref{data, type, {device_traits<D>::type, 0}, s, dense_strides(s), false}};
   }
   void copy_arrays_from(const session& o);
-  void share_arrays_of(const session& o);
+  storage zeroed(std::size_t bytes) const;
+  std::size_t lay_out(std::uint64_t seed);
   void start_slots(int n, std::string_view rule);
   int find(std::string_view name, const char* op) const;
 
@@ -147,15 +161,16 @@ class session {
   std::vector<named_tensor<void, void, D>> slots() const;
   /// Makes the arrays that `n` slots of a rule of this name need, zeroed; keeps those of the same rule.
   void ensure_slots(int n, std::string_view rule) {
-    if (slot_count_ != n || rule != rule_) start_slots(n, rule);
+    if (slot_count_ != n || rule != this->rule()) start_slots(n, rule);
   }
-  const std::string& rule() const { return rule_; }
+  /// The rule that the slots are for; "" before the first update.
+  std::string_view rule() const { return {reinterpret_cast<const char*>(rule_.data()), rule_.bytes()}; }
   int slot_count() const { return slot_count_; }
   /// Parameter `name` lives in the memory of `t` from now on, as it is there; `t` is kept alive.
   /// Errors: name, dtype, rank, extent, device, read_only, not_dense, null_data.
   void bind_parameter(std::string_view name, const tensor<void, D>& t);
   /// A training forward that names the first parameter or layer whose numbers are not finite; "" if none. Changes nothing.
-  [[gnu::cold]] std::string first_not_finite(const input_arg& x) const;
+  [[gnu::noinline]] std::string first_not_finite(const input_arg& x) const;
 };
 }  // namespace tenon
 #endif

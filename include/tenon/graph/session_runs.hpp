@@ -5,8 +5,7 @@
 #if TENON_EXCEPTIONS
 namespace tenon {
 template <class D>
-[[gnu::cold]] errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why,
-                                             call_info* observed) const {
+errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed) const {
   extent batch = 0;
   if (const errc c = check_inputs("inference", x, n, batch, why); c != errc::ok) return c;
   call_info c = observed ? *observed : call(batch, false);
@@ -33,7 +32,7 @@ template <class D>
   for (int k = 0; k < program_->outputs(); ++k) {
     if (w.out[k] && !w.out[k].sole()) std::swap(w.out[k], w.spare[k]);
     if (w.out[k] && !w.out[k].sole()) {  // somebody still holds both
-      w.out[k] = {};
+      w.out[k].reset();
       detail::count(&traffic::fresh_slots, 1);
     }
     if (const errc e = detail::grow(w.out[k], detail::output_bytes(planned(), k, batch), why, device_); e != errc::ok) return e;
@@ -52,13 +51,13 @@ template <class D>
 }
 
 template <class D>
-[[gnu::cold]] errc session<D>::run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why) {
+errc session<D>::run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why) {
   extent batch = 0;
   if (const errc c = check_inputs("forward", x, n, batch, why); c != errc::ok) return c;
   t.stamp_ = 0;
-  for (storage& s : t.y_) s = {};
-  for (storage& s : t.x_owner_) s = {};
-  if (t.saved_ && !t.saved_.sole()) t.saved_ = {};
+  for (storage& s : t.y_) s.reset();
+  for (storage& s : t.x_owner_) s.reset();
+  if (!t.saved_.sole()) t.saved_.reset();
   buffers b;
   for (int i = 0; i < n; ++i) {
     if (const errc c = take_input(x[i], i, b, t.packed_[i], t.x_strides_[i], t.x_strided_[i], why); c != errc::ok) return c;
@@ -83,13 +82,34 @@ template <class D>
   t.batch_ = batch;
   t.key_ = c.key;
   t.version_ = version_;
-  t.stamp_ = id_ << detail::stamp_forward_bits | static_cast<std::uint64_t>(detail::stamp_forward(count_.forwards));
+  t.stamp_ = id_ << detail::stamp_forward_bits | detail::stamp_forward(count_.forwards);
   for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(t.y_[k], k, batch, program_->output_is_kept(k), t.stamp_);
   return errc::ok;
 }
 
+namespace detail {
+[[gnu::cold, gnu::noinline]] inline errc stale(failure& why, const char* argument, std::uint64_t got, std::uint64_t expected,
+                                               const char* remedy) noexcept {
+  return fail(
+      why, errc::stale, "backward",
+      {.argument = argument, .got = static_cast<extent>(got), .expected = static_cast<extent>(expected), .remedy = remedy});
+}
+/// dy says that it is of `made`; the tape holds `held`.
+[[gnu::cold, gnu::noinline]] inline errc stale_dy(failure& why, std::uint64_t made, std::uint64_t held) noexcept {
+  const bool inference = stamp_forward(made) == 0;
+  const char* const remedy = inference ? "An inference saves nothing: call net.forward(x)."
+                                       : "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); "
+                                         "net.backward(dy, t).";
+  if (stamp_session(made) != stamp_session(held))
+    return stale(why, "dy belongs to another model, by number", stamp_session(made), stamp_session(held), remedy);
+  return stale(why,
+               inference ? "dy belongs to an inference, by number of the forward" : "dy belongs to another forward, by number",
+               stamp_forward(made), stamp_forward(held), remedy);
+}
+}  // namespace detail
+
 template <class D>
-[[gnu::cold]] errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why) {
+errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why) {
   using detail::fail;
   constexpr const char* op = "backward";
   if (const errc c = alive(op, why); c != errc::ok) return c;
@@ -97,32 +117,14 @@ template <class D>
     return fail(why, errc::no_forward, op,
                 {.argument = "the tape", .remedy = "Call forward first; a forward that failed leaves nothing to go back over."});
   if (detail::stamp_session(t.stamp_) != id_)
-    return fail(why, errc::stale, op,
-                {.argument = "tape, by number of the model",
-                 .got = static_cast<extent>(detail::stamp_session(t.stamp_)),
-                 .expected = static_cast<extent>(id_)});
+    return detail::stale(why, "tape, by number of the model", detail::stamp_session(t.stamp_), id_, "");
   if (t.version_ != version_)
-    return fail(why, errc::stale, op,
-                {.argument = "parameters, by number of updates since the forward",
-                 .got = static_cast<extent>(version_ - t.version_),
-                 .expected = 0,
-                 .remedy = "Go back before update."});
+    return detail::stale(why, "parameters, by number of updates since the forward", version_ - t.version_, 0,
+                         "Go back before update.");
   if (n != program_->outputs()) return fail(why, errc::arity, op, {.argument = "dy", .got = n, .expected = program_->outputs()});
   buffers b;
-  storage packed;
   for (int k = 0; k < n; ++k) {
-    if (const std::uint64_t made = dy[k].stamp; made && made != t.stamp_) {
-      const bool other = detail::stamp_session(made) != id_, inference = detail::stamp_forward(made) == 0;
-      return fail(why, errc::stale, op,
-                  {.argument = other       ? "dy belongs to another model, by number"
-                               : inference ? "dy belongs to an inference, by number of the forward"
-                                           : "dy belongs to another forward, by number",
-                   .got = other ? static_cast<extent>(detail::stamp_session(made)) : detail::stamp_forward(made),
-                   .expected = other ? static_cast<extent>(id_) : detail::stamp_forward(t.stamp_),
-                   .remedy = inference ? "An inference saves nothing: call net.forward(x)."
-                                       : "Several in flight need a tape each: tenon::tape t{net}; net.forward(x, t); "
-                                         "net.backward(dy, t)."});
-    }
+    if (dy[k].stamp && dy[k].stamp != t.stamp_) return detail::stale_dy(why, dy[k].stamp, t.stamp_);
     const detail::argument_text name("dy", k, n);
     const shape want = planned().output(k, t.batch_);
     if (const errc c =
@@ -198,7 +200,7 @@ void session<D>::run_update(const Rule& rule) {
 }
 
 template <class D>
-[[gnu::cold]] std::string session<D>::first_not_finite(const input_arg& x) const {
+[[gnu::noinline]] std::string session<D>::first_not_finite(const input_arg& x) const {
   failure f;
   extent batch = 0;
   detail::check(check_inputs("first_not_finite", &x, 1, batch, f), f);

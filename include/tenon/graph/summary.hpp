@@ -6,10 +6,10 @@
 #include "tenon/graph/planner.hpp"
 namespace tenon {
 namespace detail {
-[[gnu::cold]] inline void pad(std::string& s, std::size_t to) {
+[[gnu::noinline]] inline void pad(std::string& s, std::size_t to) {
   if (s.size() < to) s.append(to - s.size(), ' ');
 }
-[[gnu::cold]] inline std::string table_of(const planner& p, const list<int, max_inputs>& out) {
+[[gnu::noinline]] inline std::string table_of(const planner& p, const list<int, max_inputs>& out) {
   std::string rows[3];  // three columns, newline after each cell
   auto row = [&](std::string_view a, const std::string& b, std::string_view c) {
     rows[0] += concat(a, "\n");
@@ -67,13 +67,18 @@ namespace detail {
 
 /// A network value (or a layer_list) as a table of nodes, output shapes and parameters. A network with a fault says which.
 template <class Net>
-[[gnu::cold]] std::string summary(const Net& from) {
+[[gnu::noinline]] std::string summary(const Net& from) {
   if constexpr (requires { from.architecture(); }) {
     return summary(from.architecture());
   } else {
     static_assert(requires { from.in; }, "[summary] takes a network value, a layer_list or a model");
     detail::planner p(detail::scalar_widths{});
-    const auto out = from.lower(p, p.add_inputs(from.in));
+    // Planning is cold code, and g++ takes whoever calls such for cold too, with all his loops: it must not see this call.
+    list<int, max_inputs> (*lower)(const Net&, detail::planner&) = [](const Net& n, detail::planner& to) {
+      return n.lower(to, to.add_inputs(n.in));
+    };
+    __asm__("" : "+r"(lower));
+    const auto out = lower(from, p);
     return detail::table_of(p, out);
   }
 }

@@ -12,9 +12,7 @@ namespace detail {
 inline std::uint64_t session_counter = 0;
 // a stamp is the session's number, then the number of the forward
 inline constexpr int stamp_forward_bits = 40;
-constexpr std::int64_t stamp_forward(std::uint64_t s) {
-  return static_cast<std::int64_t>(s & ((std::uint64_t{1} << stamp_forward_bits) - 1));
-}
+constexpr std::uint64_t stamp_forward(std::uint64_t s) { return s & ((std::uint64_t{1} << stamp_forward_bits) - 1); }
 constexpr std::uint64_t stamp_session(std::uint64_t s) { return s >> stamp_forward_bits; }
 /// A stamp goes with a move: what was moved from holds no forward.
 struct moving_stamp {

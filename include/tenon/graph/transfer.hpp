@@ -5,7 +5,7 @@
 #if TENON_EXCEPTIONS
 namespace tenon::detail {
 template <class From, class To>
-[[gnu::cold]] void transfer(const From& from, To& to) {
+[[gnu::noinline]] void transfer(const From& from, To& to) {
   std::uint64_t bytes = 0;
   storage host;
   auto all = [&](const auto& a, const auto& b, std::size_t width) {

@@ -53,7 +53,7 @@ constexpr tenon::dtype dtype_or_opaque() {
   else return {dtype_code::opaque, 8, 1};
 }
 template <class T>
-bool all_finite(const void* host, extent n) {
+[[gnu::noinline]] bool all_finite(const void* host, extent n) {
   for (extent i = 0; i < n; ++i)
     if constexpr (requires(const T& t) { static_cast<double>(t); }) {
       const auto v = static_cast<double>(static_cast<const T*>(host)[i]);

@@ -13,7 +13,7 @@
 //     }
 //     // Pure: writes only what the pass offers. y =
 //     void forward(auto& pass) const {
-//       using std::tanh;
+//       using std::tanh;  // <cmath>: tenon.hpp has it not
 //       auto x = pass.x();  auto y = pass.y();  auto g = pass.p(0);
 //       for (tenon::extent i = 0; i < x.numel(); ++i) y[i] = g[i % g.numel()] * tanh(scale * x[i]);
 //     }

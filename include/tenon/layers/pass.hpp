@@ -52,9 +52,14 @@ class any_pass {
   using policy = precision_of<P>;
   const frame& f_;
   [[gnu::noinline]] shape with_batch(const shape& s) const { return s[0] == dyn ? s.with(0, f_.batch) : s; }
-  template <class U, class L>
-  [[gnu::noinline]] view<U, D> maybe(void* const* p, const L& l, int i) const {
-    return i < l.size() && p[i] ? view<U, D>(static_cast<U*>(p[i]), with_batch(l[i])) : view<U, D>{};
+  /// Empty where the layer has no such array (`s` is null), or the call none for it.
+  template <class U>
+  [[gnu::noinline]] view<U, D> at(void* const* p, const shape* s, int i) const {
+    return s && p[i] ? view<U, D>(static_cast<U*>(p[i]), with_batch(*s)) : view<U, D>{};
+  }
+  template <class U>
+  view<U, D> maybe(void* const* p, const auto& l, int i) const {
+    return at<U>(p, i < l.size() ? &l[i] : nullptr, i);
   }
 
  public:

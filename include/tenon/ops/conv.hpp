@@ -37,8 +37,8 @@ inline namespace TENON_KERNELS {
 enum class conv_of : int { y, dx, dw };
 
 /// The convolution of floats one product at a time, for where there is no scratch.
-[[gnu::cold, gnu::noinline]] inline void conv_slowly(conv_of what, float* to, const float* p, const float* q, const float* bias,
-                                                     const conv_sizes& z) {
+[[gnu::noinline]] inline void conv_slowly(conv_of what, float* to, const float* p, const float* q, const float* bias,
+                                          const conv_sizes& z) {
   const extent image = z.c * z.h * z.w, pixels = z.i * z.j;
   if (what == conv_of::dx)
     for (extent i = 0; i < z.n * image; ++i) to[i] = 0;

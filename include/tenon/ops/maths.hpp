@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ops share: the functions of <cmath> they need, for float and double, without the time it takes to compile <cmath>, and
-// loops over runs of elements that use vectors for float. Touches what it is given. Use the functions as those of std:
-// `using tenon::detail::maths::exp; exp(c)`.
+// What ops share: loops over runs of elements that use vectors for float. Touches what it is given.
 #pragma once
 #include <concepts>
+#include "tenon/core/maths.hpp"
 #include "tenon/ops/cpu/vector_math.hpp"
 #include "tenon/ops/op.hpp"
 namespace tenon::detail {
-namespace maths {
-inline float exp(float x) { return __builtin_expf(x); }
-inline double exp(double x) { return __builtin_exp(x); }
-inline float tanh(float x) { return __builtin_tanhf(x); }
-inline double tanh(double x) { return __builtin_tanh(x); }
-inline float sqrt(float x) { return __builtin_sqrtf(x); }
-inline double sqrt(double x) { return __builtin_sqrt(x); }
-
-/// False for scalars that cannot say so.
-template <class C>
-constexpr bool is_nan(const C& c) {
-  if constexpr (requires { c != c ? 1 : 0; }) return c != c;
-  else return false;
-}
-}  // namespace maths
-
 /// Whether all is float: only then is there another kernel than the reference loops.
 template <class C, class... T>
 inline constexpr bool all_float = std::same_as<C, float> && (std::same_as<std::remove_const_t<T>, float> && ...);

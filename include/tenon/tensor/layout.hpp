@@ -84,22 +84,10 @@ struct layout_source {
   return errc::ok;
 }
 
-/// What an adapter says of `x`, checked as an import is: nothing it gives is believed. `x` itself is not touched.
-/// Errors: negative_extent, overflow, null_data, alignment.
-template <class X>
-[[nodiscard]] errc try_describe(const char* op, X& x, array_ref& to, failure& why) noexcept {
-  using A = adapter<std::remove_const_t<X>>;
-  using T = adapted_element<X&>;
-  const shape s = A::shape(x);
-  const strides st = adapted_strides<std::remove_const_t<X>>(x, s);
-  array_ref a;
-  a.dtype = dtype_of<std::remove_const_t<T>>::value;
-  a.device = adapted_device<std::remove_const_t<X>>(x);
-  a.read_only = std::is_const_v<T>;
-  layout_source from{
-      .data = const_cast<std::remove_const_t<T>*>(A::data(x)), .shape = s.d, .strides = st.d, .alignment = alignof(T)};
-  if (const errc c = check_layout(op, from, s.rank(), a, why); c != errc::ok) return c;
-  to = a;
-  return errc::ok;
+/// The same of `a` as an adapter describes it: nothing of that is believed.
+[[nodiscard]] inline errc check_layout(const char* op, array_ref& a, std::int64_t alignment, failure& why) noexcept {
+  const array_ref said = a;
+  const layout_source from{.data = said.data, .shape = said.shape.d, .strides = said.strides.d, .alignment = alignment};
+  return check_layout(op, from, said.shape.rank(), a, why);
 }
 }  // namespace tenon::detail

@@ -5,38 +5,27 @@
 #include <cstring>
 #include "tenon/tensor/view.hpp"
 namespace tenon::detail {
+/// dense[i] = source[i] in row-major order, from this axis on; gives back where the next one goes.
+[[gnu::noinline]] inline std::byte* pack_axis(std::byte* dense, const std::byte* from, const array_ref& a, int axis) noexcept {
+  const extent n = a.shape.d[axis], by = a.strides.d[axis], width = a.dtype.bytes();
+  const bool last = axis == a.shape.rank() - 1;
+  const extent run = last && by == 1 ? n : 1;  // neighbours that are copied at once
+  for (extent i = 0; i < n; i += run) {  // an axis of one element may carry any stride: 0 times that does not overflow
+    const std::byte* row = from + i * by * width;
+    if (!last) {
+      dense = pack_axis(dense, row, a, axis + 1);
+    } else {
+      std::memcpy(dense, row, static_cast<std::size_t>(run * width));
+      dense += run * width;
+    }
+  }
+  return dense;
+}
 /// dense[i] = source[i] in row-major order; every shape and stride was checked before.
 inline void pack(std::byte* dense, const array_ref& source) noexcept {
-  const auto width = static_cast<std::size_t>(source.dtype.bytes());
-  const shape& s = source.shape;
-  const auto* from = static_cast<const std::byte*>(source.data);
-  if (s.numel() == 0) return;
-  if (source.dense()) {
-    std::memcpy(dense, from, static_cast<std::size_t>(s.numel()) * width);
-    return;
-  }
-  const int last = s.rank() - 1;
-  strides by = source.strides;
-  for (int i = 0; i <= last; ++i)
-    if (s[i] == 1) by.d[i] = 0;  // such an axis may carry any stride, which must not overflow below
-  const extent inner = s[last], step = by[last] * static_cast<extent>(width);
-  extent at[max_rank]{}, offset = 0;  // offset of the row, in elements
-  for (;;) {
-    const std::byte* row = from + offset * static_cast<extent>(width);
-    if (by[last] == 1) {
-      std::memcpy(dense, row, static_cast<std::size_t>(inner) * width);
-      dense += static_cast<std::size_t>(inner) * width;
-    } else {
-      for (extent i = 0; i < inner; ++i, dense += width) std::memcpy(dense, row + i * step, width);
-    }
-    int axis = last - 1;
-    for (; axis >= 0; --axis) {
-      offset += by[axis];
-      if (++at[axis] < s[axis]) break;
-      offset -= by[axis] * s[axis];
-      at[axis] = 0;
-    }
-    if (axis < 0) return;
-  }
+  const auto bytes = static_cast<std::size_t>(source.shape.numel() * source.dtype.bytes());
+  if (bytes == 0) return;
+  if (source.dense()) std::memcpy(dense, source.data, bytes);
+  else pack_axis(dense, static_cast<const std::byte*>(source.data), source, 0);
 }
 }  // namespace tenon::detail

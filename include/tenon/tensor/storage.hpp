@@ -55,11 +55,6 @@ class storage {
     else ::operator delete(static_cast<void*>(b), std::align_val_t{alignment});
   }
 
-  // apart, because every holder of a tensor would carry a copy of it
-  [[gnu::noinline]] static void release(block* b) noexcept {
-    if (__atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) == 1) b->destroy(b);
-  }
-
  public:
   storage() = default;
   storage(const storage& o) noexcept : b_(o.b_) {
@@ -70,8 +65,10 @@ class storage {
     std::swap(b_, o.b_);
     return *this;
   }
-  ~storage() {
-    if (b_) release(b_);
+  ~storage() { reset(); }
+  /// Lets go. Apart, because every holder of a tensor would carry a copy of it.
+  [[gnu::noinline]] void reset() noexcept {
+    if (block* const b = std::exchange(b_, nullptr); b && __atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) == 1) b->destroy(b);
   }
 
   /// Fresh memory with undefined contents; `to` stays as it was on an error. Errors: no_memory, overflow.
@@ -134,7 +131,7 @@ class storage {
   }
 #if TENON_EXCEPTIONS
   /// Errors: no_memory, overflow.
-  [[nodiscard]] static storage allocate(std::size_t bytes, memory_source from = {}) {
+  [[nodiscard, gnu::noinline]] static storage allocate(std::size_t bytes, memory_source from = {}) {
     storage s;
     if (failure f; try_allocate(bytes, s, f, from) != errc::ok) [[unlikely]]
       detail::raise(f);

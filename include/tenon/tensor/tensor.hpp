@@ -125,12 +125,7 @@ class tensor {
     static_assert(detail::expect_host<Device>());
     if (dense_) [[likely]]
       return view_.data()[i];
-    extent at = 0;
-    for (int axis = rank() - 1; axis >= 0; --axis) {
-      at += i % shape()[axis] * strides()[axis];
-      i /= shape()[axis];
-    }
-    return view_.data()[at];
+    return view_.data()[detail::offset_of(i, shape(), strides())];
   }
   /// Element by one index an axis.
   template <std::integral... I>
@@ -139,9 +134,8 @@ class tensor {
     return view_(i...);
   }
   [[gnu::noinline]] array_ref describe() const noexcept {
-    array_ref r = detail::describe(view_.data(), view_.shape(), view_.strides(), {device_traits<Device>::type, 0});
-    r.read_only = read_only_;
-    return r;
+    using bare = std::remove_const_t<T>;
+    return {const_cast<bare*>(data()), dtype_of<bare>::value, {device_traits<Device>::type, 0}, shape(), strides(), read_only_};
   }
 };
 
@@ -237,6 +231,31 @@ struct adapter<tensor<T, Device>> {
   using device_type = Device;
 };
 
+namespace detail {
+/// What a tensor of either kind, or anything adaptable, says of itself. Nothing of that is checked, no element is touched.
+template <class X>
+array_ref describe(X& x) {
+  using bare = std::remove_const_t<X>;
+  if constexpr (is_tensor<bare>) {
+    return x.describe();
+  } else {
+    static_assert(expect_adaptable<X&>());
+    if constexpr (describable<X&>) {
+      using T = adapted_element<X>;
+      const shape& s = adapter<bare>::shape(x);
+      return {const_cast<std::remove_const_t<T>*>(adapter<bare>::data(x)),
+              dtype_of<std::remove_const_t<T>>::value,
+              adapted_device<bare>(x),
+              s,
+              adapted_strides<bare>(x, s),
+              std::is_const_v<T>};
+    } else {
+      return {};
+    }
+  }
+}
+}  // namespace detail
+
 /// A view made exportable: `keep_alive` (a shared_ptr, a handle, a container …) lives as long as anyone uses the tensor.
 /// Errors: no_memory.
 template <class T, class Device, class Owner>
@@ -255,8 +274,8 @@ template <class T, class Device, class Owner>
 template <class X, class T>
   requires std::same_as<T, std::remove_const_t<detail::adapted_element<const X>>>
 [[nodiscard]] errc try_copy(const X& x, tensor<T>& to, failure& why, memory_source from = {}) noexcept {
-  array_ref a;
-  if (const errc c = detail::try_describe("copy", x, a, why); c != errc::ok) return c;
+  array_ref a = detail::describe(x);
+  if (const errc c = detail::check_layout("copy", a, alignof(T), why); c != errc::ok) return c;
   storage m;
   if (const errc c = detail::dense_copy(a, m, why, from); c != errc::ok) return c;
   auto* p = reinterpret_cast<T*>(m.data());

@@ -149,10 +149,20 @@ struct array_ref {
   constexpr bool dense() const { return is_dense(shape, strides); }
 };
 namespace detail {
-template <class T>
-[[gnu::noinline]] constexpr array_ref describe(T* p, const shape& s, const strides& st, tenon::device d) {
-  using bare = std::remove_const_t<T>;
-  return {const_cast<bare*>(p), dtype_of<bare>::value, d, s, st, std::is_const_v<T>};
+/// The first axis that is not as wanted, −1 for none: dyn takes any extent; a batch, which is axis 0, is never empty.
+[[gnu::noinline]] constexpr int first_unlike(const shape& s, const shape& want) {
+  for (int axis = 0; axis < want.rank(); ++axis)
+    if (s.d[axis] < (axis == 0) || (want.d[axis] != dyn && s.d[axis] != want.d[axis])) return axis;
+  return -1;
+}
+/// Where the strides put element i of row-major order.
+[[gnu::noinline]] constexpr extent offset_of(extent i, const shape& s, const strides& by) {
+  extent offset = 0;
+  for (int axis = s.rank() - 1; axis >= 0; --axis) {
+    offset += i % s.d[axis] * by.d[axis];
+    i /= s.d[axis];
+  }
+  return offset;
 }
 }  // namespace detail
 

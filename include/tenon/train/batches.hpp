@@ -68,7 +68,7 @@ class batches {
   /// shape), value (batch), limit (more than 2³² − 1 samples), label (beyond int32), overflow, no_memory.
   template <class Images, class Labels>
   batches(Images&& images, Labels&& labels, const batch_options& options = {})
-      : images_(detail::describe_any(std::as_const(images))), labels_(detail::describe_any(std::as_const(labels))),
+      : images_(detail::describe(std::as_const(images))), labels_(detail::describe(std::as_const(labels))),
         images_owner_(owner_of(images)), labels_owner_(owner_of(labels)), options_(options) {
     static_assert(retains<Images> && retains<Labels>,
                   "[batches] this temporary owns its elements and dies at the end of the line: name it first");
@@ -164,14 +164,12 @@ void batches<T>::set_up() {
   }
   if (options_.sample.rank() == max_rank)
     raise(errc::rank, name, {.argument = "sample", .got = max_rank, .expected = max_rank - 1, .relation = "at most "});
-  const detail::numbers labels(labels_);
-  for (extent i = 0; i < n_; ++i)
-    if (const auto k = labels.integer(i); k < INT32_MIN || k > INT32_MAX)
-      raise(errc::label, name,
-            {.argument = detail::concat("labels[", std::to_string(i), "]"),
-             .got = k,
-             .expected = INT32_MAX,
-             .relation = "at most "});
+  if (const detail::outlier bad = detail::first_outside(labels_, n_, INT32_MIN, INT64_C(1) + INT32_MAX))
+    raise(errc::label, name,
+          {.argument = detail::concat("labels[", std::to_string(bad.at), "]"),
+           .got = bad.value,
+           .expected = INT32_MAX,
+           .relation = "at most "});
   const extent bytes =
       detail::saturating_mul(detail::saturating_mul(options_.batch, per_sample_), static_cast<extent>(sizeof(T)));
   x_ = storage::allocate(static_cast<std::size_t>(bytes));

@@ -76,7 +76,7 @@ struct byte_reader {
 };
 
 /// The head of a file; its magic number and version are right. Errors: corrupt, version.
-[[gnu::cold]] inline checkpoint_head read_head(const std::byte* bytes, const std::string& path) {
+[[gnu::noinline]] inline checkpoint_head read_head(const std::byte* bytes, const std::string& path) {
   byte_reader r{bytes};
   checkpoint_head h;
   if (std::memcmp(bytes, checkpoint_magic, sizeof checkpoint_magic) != 0)
@@ -117,7 +117,7 @@ inline void write_array_head(byte_writer& w, const checkpoint_array& a) {
 
 /// The array at `r` is the one expected, as far as `left` bytes go: what differs is named.
 /// Errors: name, dtype, rank, extent, truncated.
-[[gnu::cold]] inline void expect_array(byte_reader& r, std::size_t left, const checkpoint_array& want) {
+[[gnu::noinline]] inline void expect_array(byte_reader& r, std::size_t left, const checkpoint_array& want) {
   constexpr const char* op = "load_checkpoint";
   const auto need = [&](std::size_t n) {
     if (left < n)

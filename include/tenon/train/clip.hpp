@@ -2,7 +2,7 @@
 // Gradient clipping, between backward and update. Reads and scales the gradients of a model on the host, in parameter order, so
 // that the same gradients give the same bits.
 #pragma once
-#include <cmath>
+#include "tenon/core/maths.hpp"
 #include "tenon/core/precision.hpp"
 #include "tenon/train/targets.hpp"
 namespace tenon {
@@ -33,10 +33,10 @@ magnitude magnitude_of(const T* g, extent n, double scale) noexcept {
     sum[i % 4] += v * v;
   }
   r.squares = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  if (std::isfinite(r.squares)) return r;
+  if (maths::is_finite(r.squares)) return r;
   for (extent i = 0; i < n; ++i) {
-    const double size = std::fabs(static_cast<double>(static_cast<compute_of_t<T>>(g[i])));
-    r.finite = r.finite && std::isfinite(size);
+    const double size = maths::abs(static_cast<double>(static_cast<compute_of_t<T>>(g[i])));
+    r.finite = r.finite && maths::is_finite(size);
     r.largest = size > r.largest ? size : r.largest;
   }
   return r;
@@ -70,9 +70,9 @@ double clip_gradient_norm(Model& m, double max) {
     return all;
   };
   detail::magnitude all = measure(1);
-  double norm = std::sqrt(all.squares);
-  if (!std::isfinite(norm))
-    norm = all.largest * std::sqrt(measure(1 / all.largest).squares);  // doubles above 1e154: squares overflow
+  double norm = detail::maths::sqrt(all.squares);
+  if (!detail::maths::is_finite(norm))
+    norm = all.largest * detail::maths::sqrt(measure(1 / all.largest).squares);  // doubles above 1e154: squares overflow
   if (const double factor = max / (norm + 1e-6); factor < 1)
     for (const auto& p : parameters)
       if (p.grad)

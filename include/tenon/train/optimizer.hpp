@@ -3,9 +3,9 @@
 // PyTorch's. Scalars are worked out in double, elements in their compute type, sixteen bytes at a time; an element's result does
 // not depend on how a parameter is cut into pieces.
 #pragma once
-#include <cmath>
 #include <cstring>
 #include <type_traits>
+#include "tenon/core/maths.hpp"
 #include "tenon/ops/update.hpp"
 #include "tenon/train/real.hpp"
 namespace tenon {
@@ -18,26 +18,18 @@ struct lanes {
   static constexpr int count = 16 / sizeof(C);
 
   template <class S>
-  [[gnu::always_inline]] static vector load(const S* p, int n = count) noexcept {
+  [[gnu::always_inline]] static vector load(const S* p, int n) noexcept {
     vector v{};
-    if constexpr (std::is_same_v<S, C>) {
-      if (n == count) {
-        std::memcpy(&v, p, sizeof v);
-        return v;
-      }
-    }
-    for (int i = 0; i < n; ++i) v[i] = static_cast<C>(p[i]);
+    if constexpr (std::is_same_v<S, C>) std::memcpy(&v, p, static_cast<std::size_t>(n) * sizeof(C));
+    else
+      for (int i = 0; i < n; ++i) v[i] = static_cast<C>(p[i]);
     return v;
   }
   template <class S>
-  [[gnu::always_inline]] static void store(S* p, vector v, int n = count) noexcept {
-    if constexpr (std::is_same_v<S, C>) {
-      if (n == count) {
-        std::memcpy(p, &v, sizeof v);
-        return;
-      }
-    }
-    for (int i = 0; i < n; ++i) p[i] = static_cast<S>(v[i]);
+  [[gnu::always_inline]] static void store(S* p, vector v, int n) noexcept {
+    if constexpr (std::is_same_v<S, C>) std::memcpy(p, &v, static_cast<std::size_t>(n) * sizeof(C));
+    else
+      for (int i = 0; i < n; ++i) p[i] = static_cast<S>(v[i]);
   }
   [[gnu::always_inline]] static vector square_root(vector v) noexcept {
 #if defined(__clang__)
@@ -46,7 +38,7 @@ struct lanes {
     if constexpr (std::is_same_v<C, float>) return __builtin_ia32_sqrtps(v);
     else return __builtin_ia32_sqrtpd(v);
 #else
-    for (int i = 0; i < count; ++i) v[i] = std::sqrt(v[i]);
+    for (int i = 0; i < count; ++i) v[i] = maths::sqrt(v[i]);
     return v;
 #endif
   }
@@ -99,24 +91,22 @@ struct sgd {
 namespace detail {
 /// m += (1 − β1)(g − m); v = β2·v + (1 − β2)·g²; w −= lr·(decoupled·w + m / (1 − β1^t) / (√(v / (1 − β2^t)) + ε)),
 /// where coupled·w was added to g before.
-template <class W, class G>
+template <bool Coupled, class W, class G>
 void adam_step(const step_info& info, double lr, double beta1, double beta2, double epsilon, double coupled, double decoupled,
                W* w, const G* g, W* const* s, extent n) noexcept {
   using C = compute_of_t<W>;
   using V = typename lanes<C>::vector;
   const double t = static_cast<double>(info.step), rate = lr * static_cast<double>(info.lr);
-  const C scale = static_cast<C>(rate / (1 - std::pow(beta1, t))), shrink = static_cast<C>(rate * decoupled);
-  const C root = static_cast<C>(1 / std::sqrt(1 - std::pow(beta2, t))), eps = static_cast<C>(epsilon),
+  const C scale = static_cast<C>(rate / (1 - maths::pow(beta1, t))), shrink = static_cast<C>(rate * decoupled);
+  const C root = static_cast<C>(1 / maths::sqrt(1 - maths::pow(beta2, t))), eps = static_cast<C>(epsilon),
           l2 = static_cast<C>(coupled);
   const C take1 = static_cast<C>(1 - beta1), keep2 = static_cast<C>(beta2), take2 = static_cast<C>(1 - beta2);
-  const auto moments = [=](V& wv, V gv, V* mv) __attribute__((always_inline)) {
+  each_lanes<2>(w, g, s, n, [=](V& wv, V gv, V* mv) {
+    if constexpr (Coupled) gv += l2 * wv;
     mv[0] += take1 * (gv - mv[0]);
     mv[1] = keep2 * mv[1] + take2 * gv * gv;
     wv -= shrink * wv + scale * mv[0] / (lanes<C>::square_root(mv[1]) * root + eps);
-  };
-  if (coupled == 0)  // not l2 = 0: an infinite weight times zero would be NaN
-    each_lanes<2>(w, g, s, n, moments);
-  else each_lanes<2>(w, g, s, n, [=](V& wv, V gv, V* mv) { moments(wv, gv + l2 * wv, mv); });
+  });
 }
 }  // namespace detail
 
@@ -129,7 +119,10 @@ struct adam {
   /// w, g, slots[0] and slots[1] are n elements each. No errors.
   template <class W, class G>
   void apply(const step_info& info, W* w, const G* g, W* const* s, extent n) const noexcept {
-    detail::adam_step(info, lr, beta1, beta2, epsilon, weight_decay * static_cast<double>(info.decay), 0, w, g, s, n);
+    const double l2 = weight_decay * static_cast<double>(info.decay);
+    if (l2 == 0)  // not with l2 = 0: an infinite weight times zero would be NaN
+      return detail::adam_step<false>(info, lr, beta1, beta2, epsilon, 0, 0, w, g, s, n);
+    detail::adam_step<true>(info, lr, beta1, beta2, epsilon, l2, 0, w, g, s, n);
   }
 };
 
@@ -142,7 +135,7 @@ struct adamw {
   /// w, g, slots[0] and slots[1] are n elements each. No errors.
   template <class W, class G>
   void apply(const step_info& info, W* w, const G* g, W* const* s, extent n) const noexcept {
-    detail::adam_step(info, lr, beta1, beta2, epsilon, 0, weight_decay * static_cast<double>(info.decay), w, g, s, n);
+    detail::adam_step<false>(info, lr, beta1, beta2, epsilon, 0, weight_decay * static_cast<double>(info.decay), w, g, s, n);
   }
 };
 static_assert(update_rule<sgd> && update_rule<adam> && update_rule<adamw>);

@@ -30,7 +30,7 @@ class progress {
   bool terminal_, drawn_ = false;
   double last_ = -1;
 
-  [[gnu::cold]] void line(const epoch_state& s, const char* end) {
+  [[gnu::noinline]] void line(const epoch_state& s, const char* end) {
     const double rate = s.seconds > 0 ? static_cast<double>(s.samples) / s.seconds : 0;
     fprintf(to_, "epoch %llu/%llu: loss %.4f, %.0f samples/s, %.1f s%s", static_cast<unsigned long long>(s.epoch + 1),
             static_cast<unsigned long long>(s.epochs), s.loss, rate, s.seconds, end);

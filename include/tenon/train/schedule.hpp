@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Learning rates as functions of the step, counted from 0: `opt.lr = rate(step++)`. Touches no memory.
 #pragma once
-#include <cmath>
+#include "tenon/core/maths.hpp"
 #include "tenon/core/shape.hpp"
 #include "tenon/train/real.hpp"
 namespace tenon {
@@ -9,7 +9,7 @@ namespace detail {
 /// From a (part = 0) to b (part = 1) along half a cosine.
 inline double cosine_between(double a, double b, double part) {
   constexpr double pi = 3.14159265358979323846;
-  return b + (a - b) / 2 * (1 + std::cos(pi * part));
+  return b + (a - b) / 2 * (1 + maths::cos(pi * part));
 }
 }  // namespace detail
 

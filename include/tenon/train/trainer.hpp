@@ -3,8 +3,8 @@
 // it adds to a run needs no heap call a step; a run that stopped and went on gives the bits of one that did not.
 #pragma once
 #include <bit>
-#include <cmath>
 #include <string>
+#include "tenon/core/maths.hpp"
 #include "tenon/train/batches.hpp"
 #include "tenon/train/checkpoint.hpp"
 #include "tenon/train/interrupt.hpp"
@@ -60,7 +60,7 @@ struct trainer {
         {
           auto y = net.forward(item.x);
           auto [l, dy] = loss(y, item.labels);
-          if (!std::isfinite(static_cast<double>(l))) [[unlikely]]
+          if (!detail::maths::is_finite(static_cast<double>(l))) [[unlikely]]
             not_finite(net.first_not_finite(item.x));
           net.backward(dy);
           total += static_cast<double>(l) * static_cast<double>(n);
@@ -126,7 +126,8 @@ struct trainer {
   static void expect_same(const checkpoint_note& note, const Batches& data, const char* rule) {
     expect_same_words(note, describe(data, rule), static_cast<std::uint64_t>(data.count()));
   }
-  [[gnu::cold]] static void expect_same_words(const checkpoint_note& got, const checkpoint_note& want, std::uint64_t per_epoch) {
+  [[gnu::noinline]] static void expect_same_words(const checkpoint_note& got, const checkpoint_note& want,
+                                                  std::uint64_t per_epoch) {
     constexpr const char* op = "resume";
     if (std::string_view(got.rule) != want.rule)
       detail::raise(
@@ -168,7 +169,7 @@ double evaluate(const Model& net, Batches& data) {
     const extent classes = a.shape[-1];
     for (extent i = 0; i < labels.numel(); ++i) {
       extent best = -1;
-      double top = -HUGE_VAL;
+      double top = -detail::maths::infinity;
       for (extent j = 0; j < classes; ++j)
         if (const double v = values.real(i * classes + j); v > top) {
           top = v;

@@ -63,7 +63,7 @@ constexpr range chunk_of(std::int64_t n, std::int64_t parts, std::int64_t i) noe
 }
 
 /// Cores this thread may run on, at least 1.
-[[gnu::cold, gnu::noinline]] inline int available_cores() noexcept {
+[[gnu::noinline]] inline int available_cores() noexcept {
 #if defined(__linux__)
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -137,7 +137,7 @@ inline void* worker_main(void* argument) noexcept {
 }
 
 /// In a child of fork() the workers are gone: forget them, whatever their state was.
-[[gnu::cold, gnu::noinline]] inline void forget_threads() noexcept {
+[[gnu::noinline]] inline void forget_threads() noexcept {
   thread_pool_state& pool = thread_pool;
   pool.workers = 0;
   __atomic_store_n(&pool.stopping, 0u, __ATOMIC_RELAXED);
@@ -148,7 +148,7 @@ inline void* worker_main(void* argument) noexcept {
 
 /// At exit: ends and joins the workers, and leaves the pool owned, so that later callers run serially. Does nothing where exit()
 /// came from inside a parallel region or another thread still computes: such workers end with the process.
-[[gnu::cold, gnu::noinline]] inline void stop_threads() noexcept {
+[[gnu::noinline]] inline void stop_threads() noexcept {
   thread_pool_state& pool = thread_pool;
   if (in_parallel || __atomic_exchange_n(&pool.busy, 1u, __ATOMIC_ACQUIRE)) return;
   __atomic_store_n(&pool.stopping, 1u, __ATOMIC_RELEASE);
@@ -167,7 +167,7 @@ struct stop_threads_at_exit {
 };
 
 /// Called by the owner of the pool: starts workers until there are `wanted`; returns how many there are, maybe fewer.
-[[gnu::cold, gnu::noinline]] inline int start_workers(int wanted) noexcept {
+[[gnu::noinline]] inline int start_workers(int wanted) noexcept {
   thread_pool_state& pool = thread_pool;
   if (pool.workers >= wanted) return pool.workers;
   if (!pool.hooked) {
