@@ -86,6 +86,8 @@ TEST_CASE("the exact text of an error") {
         "[op] shape: negative extent, axis 0: got -3, expected at least 0.");
   CHECK(made(errc::limit, {.got = INT64_MAX, .expected = INT64_MIN}).message() ==
         "[op] limit: got 9223372036854775807, expected -9223372036854775808.");
+  static constexpr failure none{};  // a literal type
+  CHECK_FALSE(none);
   CHECK(failure{}.message() == "ok");
   CHECK_FALSE(failure{});
 }

@@ -143,6 +143,9 @@ void refuses() {
   const auto t = tenon::tensor<float, guarded>(p.owner(), turned);
   expect(failed([&] { (void)m(t); }).code == errc::not_dense, "strided memory there is not packed");
   expect(m.first_not_finite(on_device(x, {2, 4})).empty(), "diagnosis works through downloads");
+  const auto blocks = guarded_device::live_blocks();
+  const auto other = m.share(7);
+  expect(guarded_device::live_blocks() == blocks + 1, "what shares parameters has only gradients of its own");
 }
 }  // namespace
 

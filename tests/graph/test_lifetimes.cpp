@@ -15,6 +15,24 @@ constexpr auto square = tenon::network({4}, nn::linear{.out = 4});
 constexpr auto words =
     tenon::network(tenon::input{{tenon::dyn, 2}, "words", tenon::kind::index}, nn::embedding{.rows = 5, .out = 2});
 
+struct strided_square {
+  static constexpr auto name = "strided_square";
+  constexpr tenon::spec infer(tenon::inputs x) const { return tenon::spec{x[0]}.reads(tenon::keep::input).takes_strides(); }
+  void forward(auto& pass) const {
+    auto x = pass.x_strided();
+    auto y = pass.y();
+    for (tenon::extent i = 0; i < x.shape()[0]; ++i)
+      for (tenon::extent j = 0; j < x.shape()[1]; ++j) y(i, j) = x(i, j) * x(i, j);
+  }
+  void backward(auto& pass) const {
+    auto x = pass.x_strided();
+    auto dy = pass.dy();
+    if (auto dx = pass.dx())
+      for (tenon::extent i = 0; i < x.shape()[0]; ++i)
+        for (tenon::extent j = 0; j < x.shape()[1]; ++j) dx(i, j) = 2 * x(i, j) * dy(i, j);
+  }
+};
+
 template <class F>
 tenon::failure failed(const F& f) {
   try {
@@ -49,6 +67,8 @@ TEST_CASE("a model that was moved from says so") {
   CHECK(n.try_forward(view(x, {1, 4}), y, f) == errc::null_handle);
   CHECK(n.try_backward(view(x, {1, 4}), f) == errc::null_handle);
   CHECK(n.parameters().empty());
+  CHECK(failed([&] { (void)n.share(); }).code == errc::null_handle);
+  CHECK(failed([&] { (void)n.clone(); }).code == errc::null_handle);
   CHECK(m.try_infer(view(x, {1, 4}), y, f) == errc::ok);
 }
 TEST_CASE("dx may not overlap dy or x: both are still read when it is written") {
@@ -59,6 +79,31 @@ TEST_CASE("dx may not overlap dy or x: both are still read when it is written") 
   CHECK(failed([&] { m.backward(view(dy, {1, 4}), view(x, {1, 4})); }).code == errc::value);
   m.backward(view(dy, {1, 4}), view(dx, {1, 4}));
   CHECK(m.parameters()[0].grad[0] == 1);
+}
+TEST_CASE("of several dx none may overlap another, an x or a dy; neighbours may touch") {
+  tenon::model<tenon::network(tenon::input{{tenon::dyn, 2}, "a"}, tenon::input{{tenon::dyn, 2}, "b"}, nn::add{})> m;
+  std::vector<float> memory(10, 1.0f);
+  const auto part = [&](int first) { return tenon::view<float>(memory.data() + first, {1, 2}); };
+  const auto said = [&](int dx0, int dx1) {
+    m.forward_all({part(0), part(2)});
+    return std::string(failed([&] { m.backward_all({part(4)}, {part(dx0), part(dx1)}); }).argument);
+  };
+  CHECK(said(6, 8).empty());
+  CHECK(said(6, 7) == "dx, which overlaps another dx");
+  CHECK(said(6, 1) == "dx, which overlaps x");
+  CHECK(said(5, 8) == "dx, which overlaps dy");
+}
+TEST_CASE("dx may not overlap a strided x, wherever the strides reach") {
+  tenon::model<tenon::network({2}, strided_square{})> m;
+  std::vector<float> memory(32, 1.0f), dy(8, 1.0f);
+  const auto said = [&](tenon::extent step, int x, int dx) {
+    m.forward(tenon::strided_view<float>(memory.data() + x, {4, 2}, {{step, 1}}));
+    return std::string(failed([&] { m.backward(view(dy, {4, 2}), tenon::view<float>(memory.data() + dx, {4, 2})); }).argument);
+  };
+  CHECK(said(4, 0, 8) == "dx, which overlaps x");
+  CHECK(said(4, 0, 14).empty());
+  CHECK(said(-4, 16, 0) == "dx, which overlaps x");
+  CHECK(said(-4, 16, 18).empty());
 }
 TEST_CASE("borrowed indices that changed to nonsense are refused before anything is written") {
   tenon::model<words> m{{.seed = 1}};

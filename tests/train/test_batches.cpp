@@ -166,4 +166,5 @@ TEST_CASE("what batches refuse") {
   CHECK(make(set.view(), set.labels, {.batch = 0}) == tenon::errc::value);
   CHECK(make(set.view(), set.labels, {.sample = {3}}) == tenon::errc::extent);
   CHECK(make(set.view(), std::vector<std::int64_t>{0, 1, 2, std::int64_t{1} << 31}) == tenon::errc::label);
+  CHECK(make(set.view(), std::vector<std::uint64_t>{0, 1, 2, UINT64_MAX}) == tenon::errc::label);
 }

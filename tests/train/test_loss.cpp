@@ -75,6 +75,17 @@ TEMPLATE_TEST_CASE("losses are PyTorch's, in every storage type", "", float, dou
   compare<TestType>(tenon::mse{}, make<double>(shares, {3, 4}), torch_mse, torch_mse_dy);
 }
 
+namespace elsewhere {
+struct labels : std::vector<int> {
+  using vector::vector;
+};
+[[maybe_unused]] std::string describe(const labels&) { return "not ours"; }
+}  // namespace elsewhere
+TEST_CASE("targets whose namespace has a describe() of its own are taken") {
+  tenon::cross_entropy loss;
+  const tenon::tensor<float> y({2, 3});
+  CHECK(static_cast<float>(loss(y, elsewhere::labels{0, 2}).loss) == static_cast<float>(loss(y, std::vector<int>{0, 2}).loss));
+}
 TEST_CASE("targets of any type and stride mean the same") {
   const auto y = make<double>(logits, {3, 4});
   const double l = double(loss.value(y, labels));

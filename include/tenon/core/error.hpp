@@ -118,7 +118,7 @@ struct failure {
   const char* relation = "";       // "at least ", "at most ", "below ": said before the expected number
   const char* remedy = "";         // one sentence, or nothing
 
-  [[gnu::noinline]] failure() noexcept {}  // apart, because every call that can fail has one
+  [[gnu::noinline]] constexpr failure() noexcept {}  // apart, because every call that can fail has one
   explicit operator bool() const noexcept { return code != errc::ok; }
   /// `[operation] argument, what (axis a): got X, expected Y. Remedy.`
   [[gnu::cold]] std::string message() const;

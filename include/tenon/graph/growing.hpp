@@ -75,6 +75,5 @@ class owned_array {
   }
   [[gnu::noinline]] ~owned_array() { delete[] v_; }
   T& operator[](int i) const { return v_[i]; }
-  T* data() const { return v_; }
 };
 }  // namespace tenon::detail

@@ -197,8 +197,9 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
   model(model&&) = default;
   model& operator=(model&&) = default;
 
-  /// Same values in memory of its own, counted as copied. Optimizer slots and counters too.
+  /// Same values in memory of its own, counted as copied. Optimizer slots and counters too. Errors: null_handle, no_memory.
   model clone() const {
+    this->expect_alive("clone");
     model m{{.seed = this->count_.seed, .device = this->device_, .packing = this->packing_}};
     m.copy_arrays_from(*this);
     return m;
@@ -206,11 +207,15 @@ class model : public detail::calls_of<model<Net, D, P>, D, typename precision_of
   /// Another session over the same parameters and state, with gradients, slots and tapes of its own; `seed` is that of its random
   /// draws. Neither knows of the other: between forward and backward of one, nobody else may update, and networks with state
   /// (batch_norm) may not train in both at once, for both write the same running statistics.
-  model share(std::uint64_t seed) const { return model(*this, seed); }
+  model share(std::uint64_t seed) const {
+    this->expect_alive("share");
+    return model(*this, seed);
+  }
   model share() const { return share(this->count_.seed); }
   /// A new model on another device, with copies of parameters and state (counted).
   template <class D2>
   model<Net, D2, P> to(const D2& device) const {
+    this->expect_alive("to");
     model<Net, D2, P> m{{.seed = this->count_.seed, .device = device, .packing = this->packing_}};
     detail::transfer(*this, m);
     return m;

@@ -107,7 +107,7 @@ class program_ref {
 
  public:
   explicit program_ref(const program* p) noexcept : p_(p) {
-    if (p_->destroy_) __atomic_fetch_add(&p_->refs_, 1, __ATOMIC_RELAXED);
+    if (p_ && p_->destroy_) __atomic_fetch_add(&p_->refs_, 1, __ATOMIC_RELAXED);
   }
   program_ref(const program_ref& o) noexcept : program_ref(o.p_) {}
   program_ref(program_ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}

@@ -128,6 +128,11 @@ class session {
   [[gnu::noinline]] tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const noexcept {
     return {owner, array_ref{data, type, {device_traits<D>::type, 0}, s, dense_strides(s), false}};
   }
+  /// Errors: null_handle.
+  void expect_alive(const char* op) const {
+    failure f;
+    detail::check(alive(op, f), f);
+  }
   void copy_arrays_from(const session& o);
   storage zeroed(std::size_t bytes) const;
   std::size_t lay_out(std::uint64_t seed);
@@ -163,7 +168,7 @@ class session {
   void ensure_slots(int n, std::string_view rule) {
     if (slot_count_ != n || rule != this->rule()) start_slots(n, rule);
   }
-  /// The rule that the slots are for; "" before the first update.
+  /// The rule that the slots are for; "" before the first update. Valid until another rule comes.
   std::string_view rule() const { return {reinterpret_cast<const char*>(rule_.data()), rule_.bytes()}; }
   int slot_count() const { return slot_count_; }
   /// Parameter `name` lives in the memory of `t` from now on, as it is there; `t` is kept alive.

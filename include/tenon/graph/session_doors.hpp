@@ -22,11 +22,15 @@ struct written_memory {
   int n = 0;
   const char* overlap = nullptr;
 
-  [[gnu::noinline]] void meet(const void* p, int value, const char* as, bool written = false) noexcept {
+  /// `by`: the strides, or null where the array is dense.
+  [[gnu::noinline]] void meet(const void* p, int value, const strides* by, const char* as, bool written = false) noexcept {
     const slot& s = planned.at(value).s;
-    const auto element = s.what == kind::index ? sizeof(index) : planned.width.storage;
-    const auto first = reinterpret_cast<std::uintptr_t>(p);
-    const auto last = first + static_cast<std::size_t>(with_batch(s, batch).numel()) * element;
+    const shape all = with_batch(s, batch);
+    const auto element = static_cast<extent>(s.what == kind::index ? sizeof(index) : planned.width.storage);
+    std::int64_t low = 0, high = all.numel() * element - 1;
+    if (by && high > 0 && !byte_span(all, *by, element, low, high)) return;  // no such memory
+    const auto first = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(low);
+    const auto last = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(high + 1);
     for (int i = 0; i < n; ++i)
       if (first < end[i] && begin[i] < last && !overlap) overlap = as;
     if (!written) return;
@@ -98,10 +102,10 @@ errc session<D>::check_overlaps(const buffers& b, const tape& t, failure& why) c
   const detail::plan& pl = planned();
   detail::written_memory dx{pl, t.batch_};
   for (int i = 0; i < pl.in.n; ++i)
-    if (b.dx[i]) dx.meet(b.dx[i], i, "dx, which overlaps another dx", true);
+    if (b.dx[i]) dx.meet(b.dx[i], i, nullptr, "dx, which overlaps another dx", true);
   if (dx.n == 0) return errc::ok;
-  for (int i = 0; i < pl.in.n; ++i) dx.meet(t.x_[i], i, "dx, which overlaps x");
-  for (int k = 0; k < pl.out.n; ++k) dx.meet(b.dy[k], pl.out[k], "dx, which overlaps dy");
+  for (int i = 0; i < pl.in.n; ++i) dx.meet(t.x_[i], i, t.x_strided_[i] ? &t.x_strides_[i] : nullptr, "dx, which overlaps x");
+  for (int k = 0; k < pl.out.n; ++k) dx.meet(b.dy[k], pl.out[k], nullptr, "dx, which overlaps dy");
   if (!dx.overlap) return errc::ok;
   return detail::fail(why, errc::value, "backward", {.argument = dx.overlap, .remedy = "Give dx memory of its own."});
 }

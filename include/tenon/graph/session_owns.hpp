@@ -34,10 +34,12 @@ std::size_t session<D>::lay_out(std::uint64_t seed) {
 template <class D>
 session<D>::session(program_ref from, const options<D>& o) : session(std::move(from), o.device, o.packing) {
   const std::size_t total = lay_out(o.seed);
-  arena_ = zeroed(total);
+  failure f;
+  detail::check(device_.try_allocate(total, arena_, f), f);
   state_owner_ = arena_;
   storage host = arena_;  // initial values are made on the host
   if constexpr (!device_traits<D>::host_accessible) host = storage::allocate(total);
+  std::memset(host.data(), 0, total);
   random_key key{o.seed, 0, 0};
   const int n = parameter_count();
   std::size_t used = 0;
@@ -82,8 +84,8 @@ template <class D>
 template <class D>
 [[gnu::noinline]] void session<D>::start_slots(int n, std::string_view rule) {
   storage name = storage::allocate(rule.size());  // no std::string: g++ compiles its assign anew in each file
-  std::memcpy(name.data(), rule.data(), rule.size());
-  slots_ = zeroed(trainable_ * static_cast<std::size_t>(n));
+  if (!rule.empty()) std::memcpy(name.data(), rule.data(), rule.size());
+  slots_ = n > 0 ? zeroed(trainable_ * static_cast<std::size_t>(n)) : storage();
   rule_ = std::move(name);
   slot_count_ = n;
   count_.steps = 0;

@@ -4,7 +4,7 @@
 #pragma once
 #include <concepts>
 #include <cstddef>
-#include <string_view>  // std::data and std::begin without the streams of <iterator>
+#include <string_view>  // std::data, std::begin and their concepts without the streams of <iterator>
 #include <type_traits>
 #include <utility>
 #include "tenon/core/device.hpp"

@@ -52,6 +52,8 @@ struct outlier {
 /// The first of the first n elements of an integer array that is not in [least, limit).
 [[gnu::noinline]] inline outlier first_outside(const array_ref& a, extent n, std::int64_t least, std::int64_t limit) noexcept {
   const numbers all(a);
+  if (a.dtype.code == dtype_code::uint_ && a.dtype.bits == 64 && least < 0)
+    least = 0;  // what is negative here was above INT64_MAX
   for (extent i = 0; i < n; ++i)
     if (const std::int64_t v = all.integer(i); v < least || v >= limit) return {i, v};
   return {};

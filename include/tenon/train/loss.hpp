@@ -100,12 +100,12 @@ class loss_base {
   /// The mean loss and its gradient. Errors: see the loss; all of them before anything is written; and no_memory.
   template <class T, class Target>
   loss_result<std::remove_const_t<T>> operator()(const tensor<T>& y, const Target& target) const {
-    return run<std::remove_const_t<T>>(y.describe(), describe(target), y.stamp());
+    return run<std::remove_const_t<T>>(y.describe(), detail::describe(target), y.stamp());
   }
   /// The mean loss alone: no memory is taken. Errors: as above.
   template <class T, class Target>
   loss_value value(const tensor<T>& y, const Target& target) const {
-    const array_ref a = y.describe(), t = describe(target);
+    const array_ref a = y.describe(), t = detail::describe(target);
     check(a, t);
     return {evaluate<std::remove_const_t<T>>(a, t, nullptr)};
   }
