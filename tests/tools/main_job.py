@@ -37,7 +37,8 @@ def interrupted(how):
     delay = 1.0
     while delay > 0.005:
         pathlib.Path("kept").unlink(missing_ok=True)
-        p = subprocess.Popen([PROGRAM, *SHORT, "--checkpoint", "kept"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        p = subprocess.Popen([PROGRAM, *SHORT, "--checkpoint", "kept"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a job in the background ignores it
         if how == signal.SIGKILL:  # loses what came after the last check-point: wait for the first
             while not os.path.exists("kept") and p.poll() is None:
                 time.sleep(0.001)
