@@ -26,7 +26,7 @@ def main():
     cases = [(f"{path.stem} vectorised", lambda p=path: vectorised(p)) for path in sorted(FOLDER.glob("*.cpp"))]
     cases += [(f"{path.stem} {compiler} -O{level}", lambda p=path, c=compiler, o=level: common.compiles([c, *FLAGS, f"-O{o}", p]))
               for path in sorted(FOLDER.glob("*.cpp")) for compiler in common.compilers() for level in (1, 2, 3)]
-    common.tool("callers", cases)
+    common.tool("callers", cases, remember=True)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,16 @@ A case is (label, check); check() returns nothing when all is well, else the tex
 command line is matched against. Every tool ends with `TITLE: N passed, N failed`, which tests/run adds up.
 """
 import concurrent.futures
+import functools
+import hashlib
+import json
 import os
 import pathlib
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "include"
@@ -59,6 +63,44 @@ def eigen_flags():
     return [f.replace("-I", "-isystem", 1) for f in output.split()] if status == 0 else []
 
 
+MEMORY = ROOT / "build/passed.json"
+ONE_AT_A_TIME = threading.Lock()
+
+
+@functools.cache
+def passed():
+    return json.loads(MEMORY.read_text()) if MEMORY.exists() else {}
+
+
+@functools.cache
+def content():
+    """Of the files that a check of this folder hangs on: all headers, tests and tools, and what compiles them."""
+    sum = hashlib.sha256("".join(run([c, "--version"])[1] for c in compilers()).encode())
+    files = [ROOT / "meson.build", ROOT / "meson.options"]
+    for folder in (INCLUDE, ROOT / "tests", ROOT / "bench/compile"):
+        files += sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".mutant", ".pyc"})
+    for path in files:
+        sum.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return sum.hexdigest()
+
+
+def remembered(label, check, on=b""):
+    """check(), unless it passed before with the same content() and `on`; a failure is never remembered."""
+    def go():
+        key = hashlib.sha256(f"{content()} {label} ".encode() + on).hexdigest()
+        with ONE_AT_A_TIME:
+            if key in passed():
+                return None
+        if trouble := check():
+            return trouble
+        with ONE_AT_A_TIME:
+            passed()[key] = label
+            MEMORY.parent.mkdir(exist_ok=True)
+            MEMORY.with_suffix(".new").write_text(json.dumps(passed(), indent=0))
+            MEMORY.with_suffix(".new").replace(MEMORY)
+    return go
+
+
 def main(title, cases, filters=(), after=()):
     """Runs the cases side by side, then those `after` one by one; prints a line each and the sum; 1 if any failed, else 0."""
     chosen = [c for c in cases if not filters or any(f in f"{title}/{c[0]}" for f in filters)]
@@ -82,5 +124,8 @@ def main(title, cases, filters=(), after=()):
     return 1 if failed else 0
 
 
-def tool(title, cases):
+def tool(title, cases, remember=False):
+    """remember: for checks that hang on content() alone."""
+    if remember:
+        cases = [(label, remembered(f"{title}/{label}", check)) for label, check in cases]
     sys.exit(main(title, cases, sys.argv[1:]))

@@ -58,7 +58,8 @@ def cases(show=False):
         only = [text for key, _, text in wishes(source) if key == "only"]
         for compiler in common.compilers():
             if not only or compiler.startswith(only[0]):
-                yield f"{source.stem} {compiler}", lambda s=source, c=compiler: check(s, c, show=show)
+                label, go = f"{source.stem} {compiler}", lambda s=source, c=compiler: check(s, c, show=show)
+                yield label, go if show else common.remembered(f"compile_fail/{label}", go)
 
 
 if __name__ == "__main__":

@@ -100,4 +100,4 @@ def cases(folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        common.tool("downstream", list(cases(pathlib.Path(scratch))))
+        common.tool("downstream", list(cases(pathlib.Path(scratch))), remember=True)

@@ -43,4 +43,4 @@ def alone(compiler, header):
 
 if __name__ == "__main__":
     common.tool("headers", [(f"{header} {compiler}", lambda c=compiler, h=header: alone(c, h))
-                            for header in usable() for compiler in common.compilers()])
+                            for header in usable() for compiler in common.compilers()], remember=True)

@@ -12,9 +12,8 @@ tests/mutants/NAME.mutant:
 
 The test is built as build/gcc builds it, with the changed copy of include/ in front, and run: it must fail. Unchanged it must
 pass. A mutant whose old text is not there, or there twice, has failed: it says nothing any more. A kill is remembered in
-build/mutants.json for as long as no header, test, tool or the mutant itself changes."""
+build/passed.json for as long as no header, test, tool or the mutant itself changes."""
 import functools
-import hashlib
 import json
 import os
 import pathlib
@@ -32,8 +31,6 @@ BUILD = common.ROOT / "build/gcc"
 FOLDER = common.ROOT / "tests/mutants"
 TIMEOUT = 60
 ONE_AT_A_TIME = threading.Lock()  # for what works in build/gcc
-MEMORY = common.ROOT / "build/mutants.json"
-KILLED = json.loads(MEMORY.read_text()) if MEMORY.exists() else {}
 
 
 def read(path):
@@ -134,28 +131,6 @@ def check(path):
         return None if run_test(entry, program)[0] else survived(fields)
 
 
-@functools.cache
-def content():
-    """Of everything a mutant's fate hangs on but the mutant."""
-    sum = hashlib.sha256(common.run([common.GXX, "--version"])[1].encode())
-    for folder in (common.INCLUDE, common.ROOT / "tests"):
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in {".hpp", ".h", ".inl", ".cpp", ".py", ".build"}):
-            sum.update(path.name.encode() + b"\0" + path.read_bytes())
-    return sum.hexdigest()
-
-
-def remembered(path):
-    """check(), unless this very mutant was killed before."""
-    key = hashlib.sha256(content().encode() + path.read_bytes()).hexdigest()
-    if key in KILLED:
-        return None
-    if trouble := check(path):
-        return trouble
-    with ONE_AT_A_TIME:
-        KILLED[key] = path.stem
-        MEMORY.write_text(json.dumps(KILLED, indent=0))
-
-
 def survived(fields):
     return f"survived: {fields['test']} does not notice that {fields['why']}"
 
@@ -174,5 +149,6 @@ def self_test():
 
 
 if __name__ == "__main__":
-    mutants = [(path.stem, lambda p=path: remembered(p)) for path in sorted(FOLDER.glob("*.mutant"))]
-    common.tool("mutants", [("self-test", self_test), *mutants])
+    mutants = [(path.stem, common.remembered(f"mutants/{path.stem}", lambda p=path: check(p), path.read_bytes()))
+               for path in sorted(FOLDER.glob("*.mutant"))]
+    sys.exit(common.main("mutants", [("self-test", self_test), *mutants], sys.argv[1:]))

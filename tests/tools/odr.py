@@ -49,4 +49,4 @@ def check(compiler):
 
 
 if __name__ == "__main__":
-    common.tool("odr", [(f"{' '.join(PARTS)} {compiler}", lambda c=compiler: check(c)) for compiler in common.compilers()])
+    common.tool("odr", [(f"{' '.join(PARTS)} {compiler}", lambda c=compiler: check(c)) for compiler in common.compilers()], remember=True)

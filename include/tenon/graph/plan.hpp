@@ -40,7 +40,7 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 47;  // of anything,
 constexpr bytes size_of(const slot& s, std::size_t width) {
   return s[0] == dyn ? bytes{0, bytes_of(s.with(0, 1), width)} : bytes{bytes_of(s, width), 0};
 }
-constexpr shape with_batch(const shape& s, extent batch) { return s[0] == dyn ? s.with(0, batch) : s; }
+[[gnu::noinline]] constexpr shape with_batch(const shape& s, extent batch) { return s[0] == dyn ? s.with(0, batch) : s; }
 
 struct array_info {
   int name = 0;  // where its text begins: plan::text

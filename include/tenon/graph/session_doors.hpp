@@ -170,14 +170,16 @@ errc session<D>::take_output(std::size_t bytes, storage& to, failure& why) noexc
 }
 
 template <class D>
-tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only,
-                                          std::uint64_t stamp) const noexcept {
+[[gnu::noinline]] tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only,
+                                                            std::uint64_t stamp) const noexcept {
   const shape sh = planned().output(k, batch);
   return {s, array_ref{s.data(), types().storage, {device_traits<D>::type, 0}, sh, dense_strides(sh), read_only}, stamp};
 }
 
 namespace detail {
-inline std::size_t output_bytes(const plan& p, int k, extent batch) { return bytes_of(p.output(k, batch), p.width.storage); }
+[[gnu::noinline]] inline std::size_t output_bytes(const plan& p, int k, extent batch) {
+  return bytes_of(p.output(k, batch), p.width.storage);
+}
 }  // namespace detail
 }  // namespace tenon
 #endif

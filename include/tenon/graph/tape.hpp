@@ -30,7 +30,7 @@ struct moving_stamp {
   operator std::uint64_t() const noexcept { return v; }
 };
 /// Fresh memory where `s` has less than `bytes`; its contents are lost.
-[[nodiscard]] inline errc grow(storage& s, std::size_t bytes, failure& why, const auto& device) noexcept {
+[[nodiscard, gnu::noinline]] inline errc grow(storage& s, std::size_t bytes, failure& why, const auto& device) noexcept {
   if (s.bytes() >= bytes && s) return errc::ok;
   storage fresh;
   if (const errc c = device.try_allocate(bytes, fresh, why); c != errc::ok) return c;
