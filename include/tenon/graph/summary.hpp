@@ -3,40 +3,50 @@
 #pragma once
 #include <string>
 #include "tenon/core/text.hpp"
+#include "tenon/core/utf8.hpp"
 #include "tenon/graph/planner.hpp"
 namespace tenon {
 namespace detail {
+/// Lines up by characters, not bytes: names may be of any alphabet.
 [[gnu::noinline]] inline void pad(std::string& s, std::size_t to) {
-  if (s.size() < to) s.append(to - s.size(), ' ');
+  if (const std::size_t n = utf8_length(s); n < to) s.append(to - n, ' ');
 }
-[[gnu::noinline]] inline std::string table_of(const planner& p, const list<int, max_inputs>& out) {
+/// The first node that has the parameters of node i, which is tied to it; −1: they are its own, or none.
+[[gnu::noinline]] inline int shares_with(const plan& p, int i) {
+  if (p.nodes[i].out.p.n > 0)
+    for (int k = 0; k < i; ++k)
+      if (p.nodes[k].out.p.n > 0 && p.nodes[k].p[0] == p.nodes[i].p[0]) return k;
+  return -1;
+}
+[[gnu::noinline]] inline std::string table_of(const plan& p, const list<int, max_inputs>& out, const std::string& trouble) {
   std::string rows[3];  // three columns, newline after each cell
+  auto cell = [](std::string& to, std::string_view s) {
+    for (const char c : s) to += static_cast<unsigned char>(c) < ' ' ? ' ' : c;  // a name may hold a line end
+    to += '\n';
+  };
   auto row = [&](std::string_view a, const std::string& b, std::string_view c) {
-    rows[0] += concat(a, "\n");
-    rows[1] += concat(b, "\n");
-    rows[2] += concat(c, "\n");
+    cell(rows[0], a);
+    cell(rows[1], b);
+    cell(rows[2], c);
   };
   row("layer", "output", "parameters");
   for (int v = 0; v < p.in.n; ++v) row(p.at(v).name.empty() ? "input" : std::string_view(p.at(v).name.text), text(p.at(v).s), "");
-  std::string tied;
   extent total = 0;
   for (const array_info& a : p.parameters) total += a.shape.numel();
-  int owned = 0;  // parameters are numbered in order: a node whose first is below is tied to an earlier one
-  for (const node& n : p.nodes) {
+  for (int i = 0; i < p.nodes.size(); ++i) {
+    const node& n = p.nodes[i];
     std::string shapes, count;
-    for (int i = 0; i < n.y.size(); ++i) shapes += concat(i ? ", " : "", text(p.at(n.y[i]).s));
+    for (int k = 0; k < n.y.size(); ++k) shapes += concat(k ? ", " : "", text(p.at(n.y[k]).s));
     extent own = 0;
-    const bool shares = n.out.p.n > 0 && n.p[0] < owned;
-    for (int i = 0; i < n.out.p.n; ++i) own += n.out.p[i].numel();
-    if (!shares) owned += n.out.p.n;
-    if (own) count = shares ? concat("tied to ", p.text(p.parameters[n.p[0]].name)) : std::to_string(own);
+    for (int k = 0; k < n.out.p.n; ++k) own += n.out.p[k].numel();
+    if (own) count = shares_with(p, i) >= 0 ? concat("tied to ", p.text(p.parameters[n.p[0]].name)) : std::to_string(own);
     row(p.text(n.path), shapes, count);
   }
   std::size_t width[2]{};
   for (int c = 0; c < 2; ++c)
     for (std::size_t at = 0; at < rows[c].size();) {
       const std::size_t end = rows[c].find('\n', at);
-      if (end - at > width[c]) width[c] = end - at;
+      if (const std::size_t n = utf8_length(std::string_view(rows[c]).substr(at, end - at)); n > width[c]) width[c] = n;
       at = end + 1;
     }
   std::string s;
@@ -54,32 +64,43 @@ namespace detail {
     s += line + "\n";
   }
   s += concat(std::to_string(total), " parameters");
-  if (p.bad) {
-    failure f;
-    fail(f, p.bad.code, "network", {.argument = p.bad_where, .axis = p.bad.axis, .got = p.bad.got, .expected = p.bad.expected});
-    s += concat(". Does not bind: ", f.message());
-  } else if (out.n > 1) {
-    s += concat(", ", std::to_string(out.n), " outputs");
-  }
+  if (!trouble.empty()) s += concat(". Does not bind: ", trouble);
+  else if (out.n > 1) s += concat(", ", std::to_string(out.n), " outputs");
   return s + "\n";
 }
-}  // namespace detail
+using plan_text = std::string (*)(const plan&, const list<int, max_inputs>& out, const std::string& trouble);
 
-/// A network value (or a layer_list) as a table of nodes, output shapes and parameters. A network with a fault says which.
+/// What `write` makes of a network's nodes; `trouble` says why it does not bind, or nothing.
 template <class Net>
-[[gnu::noinline]] std::string summary(const Net& from) {
+[[gnu::noinline]] std::string describe_plan(const Net& from, plan_text write) {
   if constexpr (requires { from.architecture(); }) {
-    return summary(from.architecture());
+    return describe_plan(from.architecture(), write);
+  } else if constexpr (requires { from.bound().planned(); }) {
+    const plan& p = from.bound().planned();
+    return write(p, p.out, {});
   } else {
-    static_assert(requires { from.in; }, "[summary] takes a network value, a layer_list or a model");
-    detail::planner p(detail::scalar_widths{});
+    static_assert(requires { from.in; }, "takes a network value, a layer_list, a model or a graph");
+    planner p(scalar_widths{});
     // Planning is cold code, and g++ takes whoever calls such for cold too, with all his loops: it must not see this call.
-    list<int, max_inputs> (*lower)(const Net&, detail::planner&) = [](const Net& n, detail::planner& to) {
+    list<int, max_inputs> (*lower)(const Net&, planner&) = [](const Net& n, planner& to) {
       return n.lower(to, to.add_inputs(n.in));
     };
     __asm__("" : "+r"(lower));
     const auto out = lower(from, p);
-    return detail::table_of(p, out);
+    std::string trouble;
+    if (p.bad) {
+      failure f;
+      fail(f, p.bad.code, "network", {.argument = p.bad_where, .axis = p.bad.axis, .got = p.bad.got, .expected = p.bad.expected});
+      trouble = f.message();
+    }
+    return write(p.view(), out, trouble);
   }
+}
+}  // namespace detail
+
+/// A network value, layer_list, model or graph as a table of nodes, output shapes and parameters. A network with a fault says which.
+template <class Net>
+[[gnu::noinline]] std::string summary(const Net& from) {
+  return detail::describe_plan(from, detail::table_of);
 }
 }  // namespace tenon
