@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The main job: LeNet on Fashion-MNIST. Ctrl-C stops it after the current step and keeps a check-point, from which the same
-// command with --resume goes on to the same bits. Prints progress, then
+// command with --resume goes on to the same bits. Prints progress, draws the training where --pictures says so, then prints
 //
 //   test accuracy: 0.9xxx
 //   images/s: N
@@ -14,6 +14,7 @@
 #include <tenon/io/read_idx.hpp>
 #include <tenon/tenon.hpp>
 #include <tenon/train/trainer.hpp>
+#include "pictures.hpp"
 
 namespace nn = tenon::layers;
 
@@ -30,10 +31,15 @@ constexpr const char* help = R"(05_train [options]: trains LeNet on Fashion-MNIS
   --limit N          only the first N training images
   --checkpoint FILE  written after each epoch and at Ctrl-C (default: fashion_mnist.checkpoint, removed at the end)
   --resume           go on from that file
+  --pictures DIR     curves.svg and predictions.svg are written there (examples/run: build/pictures)
+  --no-pictures      none, and no evaluation after each epoch
 )";
 
+constexpr const char* classes[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                   "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+
 struct settings {
-  std::string data = "/usr/share/datasets/fashion-mnist", checkpoint = "fashion_mnist.checkpoint";
+  std::string data = "/usr/share/datasets/fashion-mnist", checkpoint = "fashion_mnist.checkpoint", pictures;
   int epochs = 5, threads = 1, seed = 1, limit = 0;
   bool resume = false, keep = false;
 };
@@ -63,6 +69,8 @@ settings parse(int argc, char** argv) {
     else if (name == "--limit") s.limit = number(1);
     else if (name == "--checkpoint") s.checkpoint = text(), s.keep = true;
     else if (name == "--resume") s.resume = true;
+    else if (name == "--pictures") s.pictures = text();
+    else if (name == "--no-pictures") s.pictures.clear();
     else if (name == "--help") {
       std::fputs(help, stdout);
       std::exit(0);
@@ -78,23 +86,28 @@ int run(const settings& s) {
   };
   const tenon::batch_options options{.seed = static_cast<std::uint64_t>(s.seed), .sample = {1, 28, 28}, .limit = s.limit};
   tenon::batches train_set{load("train-images-idx3-ubyte.gz"), load("train-labels-idx1-ubyte.gz"), options};
-  tenon::batches test_set{load("t10k-images-idx3-ubyte.gz"),
-                          load("t10k-labels-idx1-ubyte.gz"),
-                          {.batch = 100, .shuffle = false, .sample = {1, 28, 28}}};
+  const auto test_images = load("t10k-images-idx3-ubyte.gz");
+  tenon::batches test_set{
+      test_images, load("t10k-labels-idx1-ubyte.gz"), {.batch = 100, .shuffle = false, .sample = {1, 28, 28}}};
 
   tenon::model<lenet> net{{.seed = options.seed, .device = {.threads = s.threads}}};
   const tenon::trainer train{.epochs = static_cast<std::uint64_t>(s.epochs), .checkpoint = s.checkpoint, .resume = s.resume};
   const tenon::one_cycle rate{.max = 3e-3, .steps = s.epochs * train_set.count()};
-  const auto report = train(net, train_set, tenon::cross_entropy{}, tenon::adamw{.weight_decay = 0.01}, rate);
-  if (report.interrupted) stop("interrupted: the same command with --resume goes on from " + s.checkpoint, 130);
+  pictures::recorder pictures{net, test_set, s.pictures, "LeNet on Fashion-MNIST"};
+  const auto report = train(net, train_set, tenon::cross_entropy{}, tenon::adamw{.weight_decay = 0.01}, rate, pictures);
+  if (report.interrupted) {
+    pictures.write_curves("interrupted");
+    stop("interrupted: the same command with --resume goes on from " + s.checkpoint, 130);
+  }
   if (!s.keep) std::remove(s.checkpoint.c_str());
 
+  const double accuracy = tenon::evaluate(net, test_set);
+  pictures.write_all(accuracy, static_cast<const unsigned char*>(test_images.data()), 28, 28, classes, options.seed);
   std::uint32_t crc = 0;
   for (const auto& p : net.parameters())
     crc = tenon::io::crc32(p.value.data(), static_cast<std::size_t>(p.value.numel()) * sizeof(float), crc);
-  std::printf("test accuracy: %.4f\nimages/s: %.0f\nparameters crc32: %08x\nbytes copied at the doors: %llu\n",
-              tenon::evaluate(net, test_set), report.samples_per_second(), crc,
-              static_cast<unsigned long long>(tenon::bytes_moved().copied));
+  std::printf("test accuracy: %.4f\nimages/s: %.0f\nparameters crc32: %08x\nbytes copied at the doors: %llu\n", accuracy,
+              report.samples_per_second(), crc, static_cast<unsigned long long>(tenon::bytes_moved().copied));
   return 0;
 }
 

@@ -107,6 +107,41 @@ TEST_CASE("a trainer does what the loop written out does") {
   CHECK(!report.interrupted);
 }
 
+TEST_CASE("a watch sees every step and every whole epoch, and changes nothing") {
+  struct recorder {
+    std::vector<double> losses, means;
+    std::vector<std::uint64_t> epochs;
+    void step(const tenon::epoch_state& s) {
+      losses.push_back(s.batch_loss);
+      CHECK(s.batch == (losses.size() - 1) % 11 + 1);
+    }
+    void epoch(const tenon::epoch_state& s) {
+      CHECK(losses.size() == 11 * (s.epoch + 1));
+      epochs.push_back(s.epoch);
+      means.push_back(s.loss);
+    }
+  } watch;
+  const circle set;
+  auto a = set.batches(), b = set.batches();
+  model m{{.seed = 2}}, n{{.seed = 2}};
+  const tenon::trainer train{.epochs = 3, .progress = nullptr};
+  const auto report = train(m, a, loss, rule, rate, watch);
+  train(n, b, loss, rule, rate);
+  CHECK(values(m) == values(n));
+  CHECK(watch.losses.size() == 33);
+  CHECK(watch.epochs == std::vector<std::uint64_t>{0, 1, 2});
+  double sum = 0;
+  for (int i = 22; i < 33; ++i) sum += watch.losses[std::size_t(i)] * (i == 32 ? 3 : 10);
+  CHECK(watch.means[2] == Approx(sum / 103).epsilon(1e-12));
+  CHECK(report.loss == watch.means[2]);
+  auto c = set.batches();
+  model stopped{{.seed = 2}};
+  recorder until;
+  CHECK(train(stopped, c, loss, rule, pressing{13}, until).interrupted);
+  CHECK(until.losses.size() == 14);  // the step that was under way, too
+  CHECK(until.epochs.size() == 1);   // a part of an epoch is none
+}
+
 TEST_CASE("it learns") {
   const circle set;
   auto data = set.batches();

@@ -22,6 +22,7 @@ struct epoch_state {
   std::uint64_t batch = 0, batches = 1;
   std::uint64_t samples = 0;            // in `seconds`
   double seconds = 0, loss = 0;         // the mean so far
+  double batch_loss = 0;                // of the last batch alone
 };
 
 /// Draws an epoch_state; `to` null: nothing.

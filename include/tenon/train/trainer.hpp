@@ -4,6 +4,7 @@
 #pragma once
 #include <bit>
 #include <string>
+#include <utility>
 #include "tenon/core/maths.hpp"
 #include "tenon/train/batches.hpp"
 #include "tenon/train/checkpoint.hpp"
@@ -11,6 +12,10 @@
 #include "tenon/train/progress.hpp"
 namespace tenon {
 #if TENON_EXCEPTIONS
+namespace detail {
+struct nobody {};  // watches no training
+}  // namespace detail
+
 /// What a call of a trainer did.
 struct training_report {
   std::uint64_t steps = 0, samples = 0;  // of this call
@@ -31,9 +36,12 @@ struct trainer {
   /// Trains `net` over `data` until `epochs` are done. `rule.lr` is rate(step), step counted from 0 over all epochs. A first
   /// Ctrl-C ends it after the current step, a second one ends the process. Errors: not_finite (a loss; names the first parameter
   /// or layer that is not finite; the parameters are those before the step), those of the loss, the model and the check-point,
-  /// name and value (the check-point is of another rule, or of other data, batch or seed).
-  template <class Model, class Batches, class Loss, class Rule, class Rate>
-  training_report operator()(Model& net, Batches& data, const Loss& loss, Rule rule, const Rate& rate) const {
+  /// name and value (the check-point is of another rule, or of other data, batch or seed). `watch` may have step(epoch_state),
+  /// called after each update, and epoch(epoch_state), called after each whole epoch and its check-point: time spent in the latter
+  /// counts in no report.
+  template <class Model, class Batches, class Loss, class Rule, class Rate, class Watch = detail::nobody>
+  training_report operator()(Model& net, Batches& data, const Loss& loss, Rule rule, const Rate& rate,
+                             Watch&& watch = Watch()) const {
     training_report done;
     const std::uint64_t per_epoch = static_cast<std::uint64_t>(data.count());
     double total = 0;  // Σ loss · rows of this epoch
@@ -45,7 +53,7 @@ struct trainer {
       total = std::bit_cast<double>(note.words[at_total]);
       rows = note.words[at_rows];
     }
-    const interrupt_watch watch;
+    const interrupt_watch interrupts;
     tenon::progress show(progress);
     epoch_state now{.epochs = epochs, .batches = per_epoch};
     typename Batches::item item;
@@ -54,7 +62,7 @@ struct trainer {
       now.seconds = 0;
       now.samples = 0;
       double start = detail::seconds_now();
-      while (!(done.interrupted = watch.seen()) && data.next(item)) {
+      while (!(done.interrupted = interrupts.seen()) && data.next(item)) {
         const std::uint64_t n = static_cast<std::uint64_t>(item.x.shape()[0]),
                             step = now.epoch * per_epoch + data.position().batch - 1;
         {
@@ -63,7 +71,8 @@ struct trainer {
           if (!detail::maths::is_finite(static_cast<double>(l))) [[unlikely]]
             not_finite(net.first_not_finite(item.x));
           net.backward(dy);
-          total += static_cast<double>(l) * static_cast<double>(n);
+          now.batch_loss = static_cast<double>(l);
+          total += now.batch_loss * static_cast<double>(n);
         }
         rule.lr = rate(static_cast<extent>(step));
         net.update(rule);
@@ -75,6 +84,7 @@ struct trainer {
         now.batch = data.position().batch;
         now.loss = total / static_cast<double>(rows);
         show.step(now);
+        if constexpr (requires { watch.step(std::as_const(now)); }) watch.step(std::as_const(now));
       }
       done.seconds += now.seconds;
       done.loss = rows ? total / static_cast<double>(rows) : done.loss;
@@ -91,6 +101,8 @@ struct trainer {
         note.words[at_rows] = rows;
         save_checkpoint(checkpoint, net, note);
       }
+      if constexpr (requires { watch.epoch(std::as_const(now)); })
+        if (!done.interrupted) watch.epoch(std::as_const(now));
     }
     return done;
   }
