@@ -106,7 +106,7 @@ class recorder {
   const Model& net_;
   tenon::batches<>& test_;
   std::string folder_, title_;
-  tenon::io::curve loss_{.smooth = 200}, accuracy_{.dots = true};
+  tenon::io::curve loss_, accuracy_{.dots = true};
 
   bool write(const char* name, const std::string& svg) const {
     tenon::failure why;
@@ -140,9 +140,11 @@ class recorder {
   /// The curves of what was trained until now, and where they are.
   bool write_curves(const std::string& result) const {
     if (folder_.empty()) return false;
-    const std::string note =
-        grouped(loss_.y.size()) + " steps. Left: the loss of each step, faintly, and its mean over about 200.";
-    return write("curves.svg", tenon::io::chart({{.title = "Training loss", .curves = {loss_}},
+    tenon::io::curve loss = loss_;
+    loss.smooth = std::clamp(std::floor(static_cast<double>(loss.y.size()) / 40), 1.0, 200.0);
+    const std::string note = grouped(loss.y.size()) + " steps. Left: the loss of each step, faintly, and its mean over about " +
+                             grouped(static_cast<std::size_t>(loss.smooth)) + ".";
+    return write("curves.svg", tenon::io::chart({{.title = "Training loss", .curves = {loss}},
                                                  {.title = "Accuracy on the test set", .unit = "%", .curves = {accuracy_}}},
                                                 {.title = title_ + ": " + result, .note = note, .x = "epoch"}));
   }
