@@ -6,6 +6,7 @@ Equal bits for equal seeds and any number of threads; Ctrl-C keeps a check-point
 data set and a wrong option give one clear line. The pictures are whole, hold what they should and change no bit.
 """
 import base64
+import gzip
 import os
 import pathlib
 import re
@@ -95,6 +96,19 @@ def greys(png):
     return b"".join(lines[29 * r + 1:29 * r + 29] for r in range(28))
 
 
+def truth():
+    """The labels that the data set has for the pixels of a test image."""
+    def read(name, head):
+        return gzip.decompress(pathlib.Path("/usr/share/datasets/fashion-mnist", name).read_bytes())[head:]
+
+    names = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
+    pixels, labels = read("t10k-images-idx3-ubyte.gz", 16), read("t10k-labels-idx1-ubyte.gz", 8)
+    found = {}
+    for i, label in enumerate(labels):
+        found.setdefault(pixels[784 * i:784 * (i + 1)], set()).add(names[label])
+    return found
+
+
 def points(root):
     """How many each line has that is not faint."""
     return [len(re.findall("[ML]", e.get("d"))) for e in root.iter(SVG + "path") if e.get("class").startswith("curve")]
@@ -112,6 +126,14 @@ def drawn(crc):
     images = [greys(base64.b64decode(e.get("href").split(",")[1])) for e in sheet.iter(SVG + "image")]
     assert len(images) == 64 and all(max(i) > 100 for i in images), len(images)
     said = words(sheet)
+    labels, captions = truth(), []  # of each image the words below it: "Coat 97%", and after a mistake "is: Shirt"
+    for w in said:
+        if re.search(r" >?\d+%$", w):
+            captions.append(w.rsplit(" ", 1)[0])
+        elif w.startswith("is: "):
+            assert captions[-1] != w[4:], w
+            captions[-1] = w[4:]
+    assert len(captions) == 64 and all(c in labels[i] for c, i in zip(captions, images)), captions
     assert any(w.startswith("The 32 most confident mistakes, of ") for w in said), said
     assert "32 of all images, drawn at random" in said, said
     frames = [e.get("class") for e in sheet.iter(SVG + "rect")][1:]
