@@ -56,7 +56,10 @@ TEST_CASE("the numbers and words of errc are stable") {
              {errc::truncated, 41, "truncated"},
              {errc::corrupt, 42, "corrupt"},
              {errc::limit, 43, "limit"},
-             {errc::interrupted, 44, "interrupted"}};
+             {errc::interrupted, 44, "interrupted"},
+             {errc::library, 50, "no usable library"},
+             {errc::no_device, 51, "no device"},
+             {errc::device_fault, 52, "device fault"}};
   int words = 0;
   for (const auto& e : all) {
     CHECK(static_cast<int>(e.code) == e.number);

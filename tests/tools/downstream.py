@@ -49,7 +49,7 @@ class Ways:
         return self.outcome[0]
 
     def install(self):
-        off = ["-Dtests=disabled", "-Dexamples=disabled", "-Dbenches=disabled"]
+        off = ["-Dtests=disabled", "-Dexamples=disabled", "-Dbenches=disabled", "-Dcuda=disabled"]
         return first_trouble([["meson", "setup", self.build, self.tree, f"--prefix={self.prefix}", *off],
                               ["meson", "install", "-C", self.build]], env=with_compiler(common.GXX))
 

@@ -49,6 +49,9 @@ enum class errc : std::uint16_t {
   corrupt = 42,           // check sum, magic number or structure
   limit = 43,             // above a limit of the parser
   interrupted = 44,       // stopped by the user
+  library = 50,           // a library that is loaded at run time: not there, or not usable
+  no_device = 51,         // no such device, or no driver for it; `got` is the runtime's error number, or the device's
+  device_fault = 52,      // a device's runtime failed; `got` is its error number
 };
 
 namespace detail {
@@ -99,6 +102,14 @@ inline constexpr const char* error_words[] = {
     "corrupt",
     "limit",
     "interrupted",
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    "no usable library",
+    "no device",
+    "device fault",
 };
 }  // namespace detail
 /// The stable word for a code: "extent", "read_only" …
