@@ -3,6 +3,7 @@
 // A model of time in clocks, not a table: estimates, not measurements, are what its constants are.
 #pragma once
 #include <cstdint>
+#include <cstdio>
 #include <initializer_list>
 #include "cuda_kernels/host/runtime.h"
 namespace tenon_cuda {
@@ -64,5 +65,12 @@ constexpr gemm_choice choose_gemm(std::int64_t m, std::int64_t n, std::int64_t k
     }
   }
   return best;
+}
+
+/// "12 tiles of 64x64, k in 4 parts of 128": what was chosen, for people.
+inline int print(const gemm_choice& c, char* to, std::size_t room) noexcept {
+  const tile_facts f = facts_of(c.tile);
+  return std::snprintf(to, room, "%lld tiles of %dx%d, k in %d part%s of %d", static_cast<long long>(c.tiles_m) * c.tiles_n, f.m,
+                       f.n, c.splits, c.splits > 1 ? "s" : "", c.k_chunk);
 }
 }  // namespace tenon_cuda

@@ -77,7 +77,7 @@ def content():
     """Of the files that a check of this folder hangs on: all headers, tests and tools, and what compiles them."""
     sum = hashlib.sha256("".join(run([c, "--version"])[1] for c in compilers()).encode())
     files = [ROOT / "meson.build", ROOT / "meson.options"]
-    for folder in (INCLUDE, ROOT / "tests", ROOT / "bench/compile"):
+    for folder in (INCLUDE, ROOT / "cuda_kernels", ROOT / "tests", ROOT / "bench/compile"):
         files += sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".mutant", ".pyc"})
     for path in files:
         sum.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())

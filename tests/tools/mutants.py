@@ -10,8 +10,8 @@ tests/mutants/NAME.mutant:
   + b[k * n + j]                          the new text; several lines of either make one text, several pairs several changes
   expect: compile                         only where the bug is that it no longer compiles
 
-The test is built as build/gcc builds it, with the changed copy of include/ in front, and run: it must fail. Unchanged it must
-pass. A mutant whose old text is not there, or there twice, has failed: it says nothing any more. A kill is remembered in
+The test is built as build/gcc builds it, with the changed copies of include/ and cuda_kernels/ in front, and run: it must fail.
+Unchanged it must pass. A mutant whose old text is not there, or there twice, has failed: it says nothing any more. A kill is remembered in
 build/passed.json for as long as no header, test, tool or the mutant itself changes."""
 import functools
 import json
@@ -29,6 +29,7 @@ import compile_fail
 
 BUILD = common.ROOT / "build/gcc"
 FOLDER = common.ROOT / "tests/mutants"
+PLANTED = ("include", "cuda_kernels")  # where bugs may be planted
 TIMEOUT = 60
 ONE_AT_A_TIME = threading.Lock()  # for what works in build/gcc
 
@@ -111,7 +112,8 @@ def check(path):
             return trouble
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        shutil.copytree(common.INCLUDE, folder / "include")
+        for part in PLANTED:
+            shutil.copytree(common.ROOT / part, folder / part)
         target = folder / fields["file"]
         target.write_text(plant(target.read_text(), pairs))
         if source.parent == compile_fail.FOLDER:
@@ -119,7 +121,7 @@ def check(path):
         compile_command, link_command, entry = built()[source]
         made, program = folder / "test.o", folder / "test"
         old = compile_command[compile_command.index("-o") + 1]
-        compiler = common.run([compile_command[0], "-I", folder / "include", *without(compile_command[1:], "-o", "-MF", "-MQ"),
+        compiler = common.run([compile_command[0], "-I", folder / "include", "-I", folder, *without(compile_command[1:], "-o", "-MF", "-MQ"),
                                "-O0", "-w", "-MF", os.devnull, "-o", made], cwd=BUILD)
         if fields.get("expect") == "compile":
             return None if compiler[0] else survived(fields)

@@ -4,7 +4,7 @@
  * caller has filled in. Memory is the caller's, workspace included; a stream is a cudaStream_t (null: the default stream).
  *
  * Work is queued on the stream and may still run when a function returns; what it reads and writes must stay until then. A
- * function that gives an error has queued nothing and written nothing, but for one case: where the calling thread's own device
+ * function that gives an error has written nothing but workspace, with one exception: where the calling thread's own device
  * could not be made current again afterwards, the work is queued all the same.
  * Functions may be called from any thread. */
 #pragma once

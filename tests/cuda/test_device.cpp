@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// tenon::cuda_device over the library's host side, an imitated runtime and emulated kernels: a model of linear layers and relu
+// gives the host's numbers, an MLP trains as on the host, and a runtime call that fails is an error that leaves parameters alone.
+#include "catch.hpp"
+#include "cuda/imitation.hpp"
+#include "support/witness.hpp"
+#include "tenon/train/cuda.hpp"
+using namespace tests;
+using tenon::cuda_device, tenon::errc, tenon::view;
+
+namespace {
+const bool linked = [] {
+  tenon::cuda::use_library(tenon_cuda_functions);
+  return true;
+}();
+constexpr auto mlp =
+    tenon::network({12}, nn::linear{.out = 20}, nn::relu{}, nn::linear{.out = 9}, nn::tanh{}, nn::linear{.out = 3});
+
+template <class T>
+std::vector<float> numbers(const T& t) {
+  const tenon::array_ref a = t.describe();
+  std::vector<float> v(static_cast<std::size_t>(a.shape.numel()));
+  if (a.device.type == tenon::device_type::cuda) cuda_device{}.download(v.data(), a.data, v.size() * 4);
+  else std::memcpy(v.data(), a.data, v.size() * 4);
+  return v;
+}
+tenon::tensor<float, cuda_device> sent(const std::vector<float>& v, const tenon::shape& s) {
+  return to_device(cuda_device{}, view(v, s));
+}
+template <class M>
+std::vector<float> everything_of(const M& m) {
+  std::vector<float> all;
+  for (const auto& p : m.parameters())
+    for (const auto& v : {numbers(p.value), numbers(p.grad)}) all.insert(all.end(), v.begin(), v.end());
+  return all;
+}
+bool near(const std::vector<float>& a, const std::vector<float>& b, float by) {
+  bool all = a.size() == b.size();
+  for (std::size_t i = 0; all && i < a.size(); ++i) all = std::abs(a[i] - b[i]) <= by * (1 + std::abs(b[i]));
+  return all;
+}
+}  // namespace
+
+TEST_CASE("a network of linear layers, relu, sums and a residual gives the host's integers") {
+  imitation::start();
+  {
+    tenon::model<whole> host;
+    make_whole(host);
+    auto device = host.to(cuda_device{});
+    const auto x = integers(5 * 4, 7), dy = integers(5 * 3, 8);
+    std::vector<float> dx(x.size());
+    const auto xd = to_device(device.device(), view(x, {5, 4})), dyd = to_device(device.device(), view(dy, {5, 3}));
+    const auto dxd = to_device(device.device(), view(dx, {5, 4}));
+    for (int round = 0; round < 3; ++round) {
+      const auto y = host.forward(view(x, {5, 4}));
+      const auto yd = device.forward(xd);
+      CHECK(numbers(y) == numbers(yd));
+      host.backward(view(dy, {5, 3}), view(dx, {5, 4}));
+      device.backward(dyd, dxd);
+      CHECK(numbers(dxd) == dx);
+      CHECK(everything_of(host) == everything_of(device));
+      CHECK(numbers(host(view(x, {5, 4}))) == numbers(device(xd)));
+    }
+    const auto clone = device.clone();
+    CHECK(numbers(clone(xd)) == numbers(device(xd)));
+    const auto home = device.to(tenon::cpu{});
+    CHECK(numbers(home(view(x, {5, 4}))) == numbers(device(xd)));
+    const auto back = to_host(device.device(), xd);
+    CHECK(numbers(back) == x);
+    CHECK(imitation::launches > 50);
+  }
+  CHECK(imitation::fault == "");
+  CHECK(imitation::live.empty());
+}
+
+TEMPLATE_TEST_CASE("an MLP trains as on the host", "", tenon::sgd, tenon::adam, tenon::adamw) {
+  imitation::start();
+  {
+    TestType rule{};
+    rule.lr = 0.01, rule.weight_decay = 0.02;
+    if constexpr (std::is_same_v<TestType, tenon::sgd>) rule.momentum = 0.9, rule.nesterov = true, rule.dampening = 0;
+    cuda_device gpu{};
+    gpu.reserve(1 << 16);
+    tenon::model<mlp> host{{.seed = 4}};
+    tenon::model<mlp, cuda_device> device{{.seed = 4, .device = gpu}};
+    CHECK(everything_of(host) == everything_of(device));
+    for (int step = 0; step < 6; ++step) {
+      if constexpr (std::is_same_v<TestType, tenon::sgd>)
+        if (step == 4) rule.momentum = 0, rule.nesterov = false;
+      const tenon::extent n = step == 3 ? 1 : 7;
+      const auto x = wave(n * 12, static_cast<std::uint64_t>(step)), dy = wave(n * 3, 50 + static_cast<std::uint64_t>(step));
+      const auto xd = to_device(gpu, view(x, {n, 12})), dyd = to_device(gpu, view(dy, {n, 3}));
+      (void)host.forward(view(x, {n, 12}));
+      (void)device.forward(xd);
+      host.backward(view(dy, {n, 3}));
+      device.backward(dyd);
+      host.update(rule);
+      device.update(rule);
+      CHECK(near(everything_of(device), everything_of(host), 1e-5f));
+    }
+  }
+  CHECK(imitation::fault == "");
+  CHECK(imitation::live.empty());
+}
+
+TEST_CASE("from the second step on, nothing is allocated on the device") {
+  {
+    tenon::model<mlp, cuda_device> m;
+    const auto x = sent(wave(24, 1), {2, 12});
+    const auto dy = sent(wave(6, 2), {2, 3});
+    auto step = [&] {
+      (void)m.forward(x);
+      m.backward(dy);
+      m.update(tenon::adamw{});
+    };
+    step();
+    const auto before = imitation::live;
+    for (int i = 0; i < 3; ++i) step();
+    CHECK(imitation::live == before);
+  }
+  CHECK(imitation::live.empty());
+}
+
+TEST_CASE("every runtime call of a forward and a backward fails once: an error, parameters as they were, nothing leaked") {
+  imitation::start();
+  int failures = 0;
+  for (int n = 0;; ++n) {
+    imitation::start();
+    tenon::model<mlp, cuda_device> m{{.seed = 2}};
+    const auto x = sent(wave(24, 1), {2, 12});
+    const auto dy = sent(wave(6, 2), {2, 3});
+    std::vector<std::vector<float>> before, after;
+    for (const auto& p : m.parameters()) before.push_back(numbers(p.value));
+    imitation::start(n);
+    const auto f = failed([&] {
+      (void)m.forward(x);
+      m.backward(dy);
+    });
+    imitation::start();
+    if (f.code == errc::ok) break;
+    ++failures;
+    CHECK(f.code == errc::device_fault);
+    CHECK(f.got == imitation::broken);
+    CHECK(std::string(f.operation) == "cuda");
+    for (const auto& p : m.parameters()) after.push_back(numbers(p.value));
+    CHECK(before == after);
+    REQUIRE(n < 300);
+  }
+  CHECK(failures > 30);
+  CHECK(imitation::live.empty());
+}
+
+TEST_CASE("errors say the device, the number and what to do") {
+  imitation::start();
+  CHECK(failed([] { tenon::model<mlp, cuda_device> m{{.device = {.device = 7}}}; }).code == errc::no_device);
+  const auto negative = failed([] { tenon::model<mlp, cuda_device> m{{.device = {.device = -1}}}; });
+  CHECK(negative.code == errc::no_device);
+  CHECK(std::string(negative.argument) == "device: got -1, expected at least 0");
+  tenon::storage s;
+  tenon::failure why;
+  CHECK(cuda_device{}.try_allocate(std::size_t{1} << 40, s, why) == errc::no_memory);
+  CHECK(why.message() == "[allocate] bytes on the device: out of memory: got 0, expected 1099511627776.");
+  imitation::present = 0;
+  CHECK(cuda_device{}.try_allocate(4, s, why) == errc::no_device);
+  CHECK(why.message() ==
+        "[cuda] cudaGetDevice: CUDA error 35, cudaErrorInsufficientDriver: no device: got 35, expected 0. Is there an NVIDIA "
+        "device "
+        "with a driver for this library? nvidia-smi tells.");
+  imitation::present = imitation::devices;
+  tenon::model<mlp, cuda_device> m;
+  const auto x = wave(24, 1);
+  const auto f = failed([&] { (void)m(view(x, {2, 12})); });
+  CHECK(f.code == errc::device);  // host memory
+  CHECK(linked);
+}
