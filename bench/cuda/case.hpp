@@ -14,8 +14,8 @@ namespace bench_cuda {
 struct sizes {
   std::int64_t m, n, k;
 };
-inline constexpr sizes shapes[] = {{512, 512, 512},    {1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 4096, 4096},  {64, 256, 784},
-                                   {64, 10, 256},      {128, 1024, 1024},  {256, 4096, 1024},  {4096, 16, 4096},    {35, 8457, 2560}};
+inline constexpr sizes shapes[] = {{512, 512, 512}, {1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 4096, 4096}, {64, 256, 784},
+                                   {64, 10, 256},   {128, 1024, 1024},  {256, 4096, 1024},  {4096, 16, 4096},   {35, 8457, 2560}};
 /// "NN": a is [m, k] and b [k, n], each row-major; T: that operand is stored the other way round.
 inline constexpr const char* layouts[] = {"NN", "NT", "TN", "TT"};
 

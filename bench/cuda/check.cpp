@@ -35,15 +35,16 @@ struct how {
 };
 std::string text(const how& h) {
   char t[200];
-  std::snprintf(t, sizeof t, "%s pads %d %d %d offsets %d %d %d%s%s%s workspace %zu", name_of(h.s, h.layout).c_str(), h.pad_a, h.pad_b,
-                h.pad_c, h.off_a, h.off_b, h.off_c, h.bias ? " bias" : "", h.accumulate ? " accumulate" : "",
+  std::snprintf(t, sizeof t, "%s pads %d %d %d offsets %d %d %d%s%s%s workspace %zu", name_of(h.s, h.layout).c_str(), h.pad_a,
+                h.pad_b, h.pad_c, h.off_a, h.off_b, h.off_c, h.bias ? " bias" : "", h.accumulate ? " accumulate" : "",
                 h.integers ? " integers" : " reals", h.workspace);
   return t;
 }
 
 void check(const how& h, draws& d) {
   tenon_cuda_gemm_args g = product(h.s, h.layout, h.pad_a, h.pad_b, h.pad_c);
-  const std::size_t na = span(g.m, g.k, g.a_row, g.a_column), nb = span(g.k, g.n, g.b_row, g.b_column), nc = span(g.m, g.n, g.c_row, 1);
+  const std::size_t na = span(g.m, g.k, g.a_row, g.a_column), nb = span(g.k, g.n, g.b_row, g.b_column),
+                    nc = span(g.m, g.n, g.c_row, 1);
   std::vector<float> a(na), b(nb), bias(static_cast<std::size_t>(g.n)), c(guard * 2 + nc, poison());
   for (float& v : a) v = h.integers ? d.integer() : d.real();
   for (float& v : b) v = h.integers ? d.integer() : d.real();
@@ -52,7 +53,8 @@ void check(const how& h, draws& d) {
     for (std::int64_t i = 0; i < g.m; ++i)
       for (std::int64_t j = 0; j < g.n; ++j) c[guard + static_cast<std::size_t>(i * g.c_row + j)] = d.integer();
   const auto off = [](int n) { return static_cast<std::size_t>(n); };
-  const device_floats da(na + off(h.off_a)), db(nb + off(h.off_b)), dbias(bias.size()), dc(c.size() + off(h.off_c)), work(h.workspace / 4);
+  const device_floats da(na + off(h.off_a)), db(nb + off(h.off_b)), dbias(bias.size()), dc(c.size() + off(h.off_c)),
+      work(h.workspace / 4);
   upload(da.data() + h.off_a, a);
   upload(db.data() + h.off_b, b);
   upload(dbias.data(), bias);
@@ -80,7 +82,10 @@ void check(const how& h, draws& d) {
   auto part = [&](std::size_t t) {
     draws own(seed + t);
     for (auto e = static_cast<std::int64_t>(t); e < count; e += 16) {
-      const std::int64_t at = all ? e : e == 15 ? elements - 1 : e == 0 ? 0 : (own.below(1 << 30) * 1024 + own.below(1024)) % elements;
+      const std::int64_t at = all       ? e
+                              : e == 15 ? elements - 1
+                              : e == 0  ? 0
+                                        : (own.below(1 << 30) * 1024 + own.below(1024)) % elements;
       const std::int64_t i = at / g.n, j = at % g.n;
       const auto to = guard + static_cast<std::size_t>(i * g.c_row + j);
       double sum = (h.bias ? bias[static_cast<std::size_t>(j)] : 0.0) + (h.accumulate ? c[to] : 0.0), size = std::abs(sum);
@@ -141,7 +146,8 @@ void far_rows(draws& d) {
     const std::vector<float> got = download(far + 128 + i * apart, n);
     for (std::int64_t j = 0; j < n; ++j) {
       float sum = 0;
-      for (std::int64_t q = 0; q < k; ++q) sum += rows[static_cast<std::size_t>(i * k + q)] * b[static_cast<std::size_t>(q * n + j)];
+      for (std::int64_t q = 0; q < k; ++q)
+        sum += rows[static_cast<std::size_t>(i * k + q)] * b[static_cast<std::size_t>(q * n + j)];
       right &= got[static_cast<std::size_t>(j)] == sum;
     }
   }
@@ -200,8 +206,10 @@ int main(int argc, char** argv) {
     if (r % 7 == 0) h.s.k = d.below(tiny ? 300 : 9000), h.s.m = 1 + d.below(40), h.s.n = 1 + d.below(40);  // cut along k
     if (r % 3 == 0) h.s.m = (h.s.m + 3) / 4 * 4, h.s.n = (h.s.n + 3) / 4 * 4, h.s.k = (h.s.k + 3) / 4 * 4;
     h.layout = layouts[r % 4];
-    if (d.below(2)) h.pad_a = static_cast<int>(d.below(9)), h.pad_b = static_cast<int>(d.below(9)), h.pad_c = static_cast<int>(d.below(9));
-    if (d.below(2)) h.off_a = static_cast<int>(d.below(4)), h.off_b = static_cast<int>(d.below(4)), h.off_c = static_cast<int>(d.below(4));
+    if (d.below(2))
+      h.pad_a = static_cast<int>(d.below(9)), h.pad_b = static_cast<int>(d.below(9)), h.pad_c = static_cast<int>(d.below(9));
+    if (d.below(2))
+      h.off_a = static_cast<int>(d.below(4)), h.off_b = static_cast<int>(d.below(4)), h.off_c = static_cast<int>(d.below(4));
     h.bias = d.below(2), h.accumulate = d.below(2), h.integers = d.below(3) > 0;
     h.workspace = d.below(2) ? work : 0;
     check(h, d);

@@ -23,7 +23,8 @@ int main() {
         std::vector<int> cuts{1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
         if (chosen.tile == t && std::find(cuts.begin(), cuts.end(), chosen.splits) == cuts.end()) cuts.push_back(chosen.splits);
         for (const int splits : cuts) {
-          if (splits > 1 && (splits > steps || tiles_m * tiles_n * splits > 8 * sms || s.m * s.n * 4 * splits > (32 << 20))) continue;
+          if (splits > 1 && (splits > steps || tiles_m * tiles_n * splits > 8 * sms || s.m * s.n * 4 * splits > (32 << 20)))
+            continue;
           const std::int64_t chunk = (steps + splits - 1) / splits * depth;
           if ((splits - 1) * chunk >= s.k && splits > 1) continue;
           gemm_launch g;
@@ -39,8 +40,7 @@ int main() {
           p.splits = splits, p.k_chunk = static_cast<int>(chunk);
           p.tiles_m = static_cast<int>(tiles_m), p.tiles_n = static_cast<int>(tiles_n);
           p.partial = splits > 1 ? static_cast<float*>(r.args.workspace) : nullptr;
-          const double ns = race(stream,
-                                 {[&](long i) {
+          const double ns = race(stream, {[&](long i) {
                                    p.a.p = r.a(i), p.b.p = r.b(i), p.c = r.c(i);
                                    need(static_cast<cudaError_t>(runtime().gemm(g, stream)), "gemm");
                                    if (splits > 1) need(static_cast<cudaError_t>(runtime().reduce(p, stream)), "reduce");
@@ -54,8 +54,8 @@ int main() {
           if (t == chosen.tile && splits == chosen.splits) taken = ns;
         }
       }
-      std::printf("%-20s best %-7s %9.1f us; chosen %d/%d %9.1f us, %.2fx;%s\n", name_of(s, layouts[l]).c_str(), best_name.c_str(),
-                  best / 1e3, facts_of(chosen.tile).m, chosen.splits, taken / 1e3, taken / best, line.c_str());
+      std::printf("%-20s best %-7s %9.1f us; chosen %d/%d %9.1f us, %.2fx;%s\n", name_of(s, layouts[l]).c_str(),
+                  best_name.c_str(), best / 1e3, facts_of(chosen.tile).m, chosen.splits, taken / 1e3, taken / best, line.c_str());
       std::fflush(stdout);
     }
   return 0;

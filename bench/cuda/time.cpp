@@ -12,7 +12,8 @@ namespace {
 struct cublas {
   void* handle = nullptr;
   int (*set_stream)(void*, void*) = nullptr;
-  int (*sgemm)(void*, int, int, int, int, int, const float*, const float*, int, const float*, int, const float*, float*, int) = nullptr;
+  int (*sgemm)(void*, int, int, int, int, int, const float*, const float*, int, const float*, int, const float*, float*,
+               int) = nullptr;
   std::string name;
 
   cublas() {
@@ -22,7 +23,8 @@ struct cublas {
       return;
     }
     std::string lt = file;  // beside it; the loader may not look there by itself
-    if (const auto at = lt.rfind("libcublas.so"); at != std::string::npos) (void)dlopen(lt.replace(at, 12, "libcublasLt.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (const auto at = lt.rfind("libcublas.so"); at != std::string::npos)
+      (void)dlopen(lt.replace(at, 12, "libcublasLt.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
     void* const l = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (!l) {
       std::fprintf(stderr, "no peer: %s\n", dlerror());
@@ -55,8 +57,8 @@ struct cublas {
 void report(const char* bench, const std::string& name, const sizes& s, double ours, const std::string& peer, double theirs,
             const std::string& how, bool json) {
   const double flop = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  std::printf("%-10s %-20s %10.2f us %6.2f TFLOP/s  %-26s", bench[9] ? "graph" : "calls", name.c_str(), ours / 1e3, flop / ours / 1e3,
-              how.c_str());
+  std::printf("%-10s %-20s %10.2f us %6.2f TFLOP/s  %-26s", bench[9] ? "graph" : "calls", name.c_str(), ours / 1e3,
+              flop / ours / 1e3, how.c_str());
   if (theirs > 0) std::printf(" %s %10.2f us   %.2fx", peer.c_str(), theirs / 1e3, theirs / ours);
   std::printf("\n");
   if (json) {
@@ -78,8 +80,8 @@ int main(int argc, char** argv) {
   tenon_cuda_device_info info{};
   info.size = sizeof info;
   must(api().device_properties(0, &info), "device 0");
-  std::printf("%s, compute capability %d.%d, %d multiprocessors, %.0f GB, driver %d, runtime %d\n", info.name, info.major, info.minor,
-              info.multiprocessors, static_cast<double>(info.memory) / 1e9, info.driver, info.runtime);
+  std::printf("%s, compute capability %d.%d, %d multiprocessors, %.0f GB, driver %d, runtime %d\n", info.name, info.major,
+              info.minor, info.multiprocessors, static_cast<double>(info.memory) / 1e9, info.driver, info.runtime);
   const cublas peer;
   cudaStream_t stream = nullptr;
   need(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
@@ -116,7 +118,8 @@ int main(int argc, char** argv) {
       tenon_cuda_gemm_plan plan{};
       plan.size = sizeof plan;
       must(api().plan(&r.args, &plan), "plan");
-      const std::string how = std::to_string(plan.tile_m) + "x" + std::to_string(plan.tile_n) + ", k in " + std::to_string(plan.splits);
+      const std::string how =
+          std::to_string(plan.tile_m) + "x" + std::to_string(plan.tile_n) + ", k in " + std::to_string(plan.splits);
       const std::vector<double> t = race(stream, all, p);
       report("cuda_gemm", name_of(s, layout), s, t[0], peer.name, t.size() > 1 ? t[1] : 0, how, json);
       if (t.size() > 1) log_sum += std::log(t[1] / t[0]), ++compared;
@@ -142,7 +145,9 @@ int main(int argc, char** argv) {
         ++wrong;
       }
     }
-  if (compared) std::printf("geometric mean over %d cases, call by call: %.3fx %s\n", compared, std::exp(log_sum / compared), peer.name.c_str());
+  if (compared)
+    std::printf("geometric mean over %d cases, call by call: %.3fx %s\n", compared, std::exp(log_sum / compared),
+                peer.name.c_str());
   std::printf("time: %d failed\n", wrong);
   return wrong > 0;
 }

@@ -105,7 +105,8 @@ class rotated {
   static constexpr std::size_t workspace = 32 << 20;
   rotated(const sizes& s, const char* layout)
       : sets_(1), a_(round(s.m * s.k)), b_(round(s.k * s.n)), c_(round(s.m * s.n)),
-        all_((a_ + b_ + c_) * static_cast<std::size_t>(sets_ = std::clamp(static_cast<long>(150'000'000 / (4 * (a_ + b_ + c_))), 2l, 2000l))),
+        all_((a_ + b_ + c_) *
+             static_cast<std::size_t>(sets_ = std::clamp(static_cast<long>(150'000'000 / (4 * (a_ + b_ + c_))), 2l, 2000l))),
         work_(workspace / 4), args(product(s, layout)) {
     draws d(3);
     std::vector<float> v((a_ + b_ + c_) * static_cast<std::size_t>(sets_));

@@ -29,7 +29,8 @@ std::vector<float> numbers(extent n, std::uint64_t seed, bool integers) {
   std::vector<float> v(static_cast<std::size_t>(n));
   for (float& e : v) {
     seed = seed * 6364136223846793005u + 1442695040888963407u;
-    e = integers ? static_cast<float>(static_cast<int>((seed >> 33) % 5) - 2) : static_cast<float>((seed >> 40) & 0xffff) / 32768 - 1;
+    e = integers ? static_cast<float>(static_cast<int>((seed >> 33) % 5) - 2)
+                 : static_cast<float>((seed >> 40) & 0xffff) / 32768 - 1;
   }
   return v;
 }
@@ -67,7 +68,8 @@ void integers(const cuda_device& gpu) {
   for (const extent n : {1, 7, 130}) {
     const auto x = numbers(n * 40, 5, true), dy = numbers(n * 33, 6, true);
     std::vector<float> dx(x.size());
-    const auto xd = to_device(gpu, view(x, {n, 40})), dyd = to_device(gpu, view(dy, {n, 33})), dxd = to_device(gpu, view(dx, {n, 40}));
+    const auto xd = to_device(gpu, view(x, {n, 40})), dyd = to_device(gpu, view(dy, {n, 33})),
+               dxd = to_device(gpu, view(dx, {n, 40}));
     const auto y = host.forward(view(x, {n, 40}));
     const auto yd = device.forward(xd);
     expect(host_of(host.device(), y) == host_of(gpu, yd), "forward: the host's integers");
@@ -138,8 +140,9 @@ void times(const cuda_device& gpu, bool json, int steps) {
     for (int i = 0; i < 7; ++i) best = std::min(best, run(steps));
     std::printf("step of the MLP 784-512-512-10 (forward, backward, SGD), batch %d: %.1f us\n", static_cast<int>(n), best / 1e3);
     if (json)
-      std::printf("{\"bench\":\"cuda_train\",\"case\":\"mlp %d\",\"ours_ns\":%.0f,\"peer\":null,\"peer_ns\":null,\"ratio\":null}\n",
-                  static_cast<int>(n), best);
+      std::printf(
+          "{\"bench\":\"cuda_train\",\"case\":\"mlp %d\",\"ours_ns\":%.0f,\"peer\":null,\"peer_ns\":null,\"ratio\":null}\n",
+          static_cast<int>(n), best);
   }
 }
 }  // namespace

@@ -61,9 +61,11 @@ TENON_DEVICE void fragment(const T& t, int base, int warp, int thread, int k, fl
   }
 }
 
-/// How many k a thread takes from shared memory at once, and below how far the loop over them is unrolled: so that no register spills.
+/// How many k a thread takes from shared memory at once, and how far the loop over them is unrolled: as far as no register spills.
 template <class Tile, layout A, layout B>
 inline constexpr int quantum = Tile::tm * Tile::tn < 64 || A == B ? 4 : 2;
+template <class Tile, layout A, layout B>
+inline constexpr int unrolled = Tile::tm * Tile::tn < 64 || (A == layout::across && B == layout::across) ? depth : 1;
 
 /// s.c += the tiles of a and b in shared memory at `base`.
 template <class Tile, layout A, layout B, class T>
@@ -71,7 +73,7 @@ TENON_DEVICE void multiply(const T& t, accumulators<Tile>& s, int base) {
   using memory = stage<Tile, A, B>;
   constexpr int q = quantum<Tile, A, B>;
   const place<Tile> me(t.id());
-  TENON_UNROLL_BY((Tile::tm * Tile::tn < 64 ? depth / q : 1))  // the same
+  TENON_UNROLL_BY((unrolled<Tile, A, B>))
   for (int k = 0; k < depth; k += q) {
     float a[Tile::tm][q];
     fragment<A, Tile::m, 4>(t, base, me.m, me.ty, k, a);
