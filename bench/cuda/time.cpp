@@ -94,7 +94,7 @@ int main(int argc, char** argv) {
       const char* const layout = layouts[l];
       rotated r(s, layout);
       r.args.stream = stream;
-      int failures = 0;
+      int failures = 0, theirs_failed = 0;
       std::vector<contestant> all{[&](long i) {
         r.args.a = r.a(i), r.args.b = r.b(i), r.args.c = r.c(i);
         failures += api().gemm(&r.args) != 0;
@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
       need(cudaStreamSynchronize(stream), "ours");
       const auto elements = static_cast<std::size_t>(s.m * s.n);
       if (peer.handle) {
-        all.push_back([&](long i) { failures += peer.run(s, layout, r.a(i), r.b(i), r.c(i)) != 0; });
+        all.push_back([&](long i) { theirs_failed += peer.run(s, layout, r.a(i), r.b(i), r.c(i)) != 0; });
         const std::vector<float> ours = download(r.c(0), elements);
         all[1](0);
         need(cudaStreamSynchronize(stream), "peer");
@@ -140,6 +140,7 @@ int main(int argc, char** argv) {
           std::printf("not captured: %s\n", name_of(s, layout).c_str());
         }
       }
+      if (theirs_failed) std::printf("%s: %d calls of the peer failed\n", name_of(s, layout).c_str(), theirs_failed);
       if (failures) {
         std::printf("FAILED %s: %d calls: %s\n", name_of(s, layout).c_str(), failures, api().last_error());
         ++wrong;

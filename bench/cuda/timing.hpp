@@ -108,9 +108,15 @@ class rotated {
         all_((a_ + b_ + c_) *
              static_cast<std::size_t>(sets_ = std::clamp(static_cast<long>(150'000'000 / (4 * (a_ + b_ + c_))), 2l, 2000l))),
         work_(workspace / 4), args(product(s, layout)) {
-    draws d(3);
+    static const std::vector<float> pattern = [] {
+      draws d(3);
+      std::vector<float> p(1'000'003);  // a prime: no set repeats another
+      for (float& e : p) e = d.real();
+      return p;
+    }();
     std::vector<float> v((a_ + b_ + c_) * static_cast<std::size_t>(sets_));
-    for (float& e : v) e = d.real();
+    for (std::size_t i = 0; i < v.size(); i += pattern.size())
+      std::copy_n(pattern.begin(), std::min(pattern.size(), v.size() - i), v.begin() + static_cast<std::ptrdiff_t>(i));
     upload(all_.data(), v);
     args.workspace = work_.data(), args.workspace_bytes = workspace;
   }

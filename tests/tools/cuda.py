@@ -23,7 +23,8 @@ PRODUCTS = 3 * 4  # kernels of products: tiles times layouts
 
 def content():
     sum = hashlib.sha256(common.run(["nvcc", "--version"])[1].encode())
-    for path in [*sorted((common.ROOT / "cuda_kernels").rglob("*")), common.INCLUDE / "tenon/ops/cuda/abi.h", common.ROOT / "meson.build"]:
+    others = [common.INCLUDE / "tenon/ops/cuda/abi.h", common.ROOT / "meson.build"]
+    for path in [*sorted((common.ROOT / "cuda_kernels").rglob("*")), *others]:
         if path.is_file():
             sum.update(path.name.encode() + b"\0" + path.read_bytes())
     return sum.hexdigest()
@@ -31,8 +32,8 @@ def content():
 
 def spills(log):
     """What ptxas says of each kernel: a line for each that uses memory for its registers, and for what is missing."""
-    found = re.findall(r"Compiling entry function '(\w+)' for '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads",
-                       log, re.S)
+    found = re.findall(r"Compiling entry function '(\w+)' for '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, "
+                       r"(\d+) bytes spill loads", log, re.S)
     faults = [f"{kernel} for {target}: {stack} bytes of stack, {stores} and {loads} of spills"
               for kernel, target, stack, stores, loads in found if (stack, stores, loads) != ("0", "0", "0")]
     for target in TARGETS:
@@ -88,24 +89,34 @@ def program():
       return c == tenon::errc::ok || c == tenon::errc::no_device ? 0 : 1;
     }"""
     made = BUILD / "program"
-    status, said = common.run([common.GXX, "-std=c++20", "-O0", "-I", common.INCLUDE, "-x", "c++", "-", "-o", made, "-pthread"], input=source)
+    flags = ["-std=c++20", "-O0", "-I", common.INCLUDE, "-x", "c++", "-", "-o", made, "-pthread"]
+    status, said = common.run([common.GXX, *flags], input=source)
     if status == 0:
         status, said = common.run([made], env={**os.environ, "TENON_CUDA_LIBRARY": str(LIBRARY)})
     return said if status else None
 
 
 def self_test():
-    good = "".join(f"Compiling entry function 'gemm_kernel{i}' for '{t}'\n    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
-                   for t in TARGETS for i in range(PRODUCTS))
+    line = "Compiling entry function 'gemm_kernel{}' for '{}'\n    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
+    good = "".join(line.format(i, t) for t in TARGETS for i in range(PRODUCTS))
     bad = good.replace("0 bytes spill loads", "8 bytes spill loads", 1)
     missing = good.replace("gemm_kernel3", "other", 1)
-    return None if not spills(good) and len(spills(bad)) == 1 and len(spills(missing)) == 1 else "spills() does not see what it must"
+    seen = not spills(good) and len(spills(bad)) == len(spills(missing)) == 1
+    return None if seen else "spills() does not see what it must"
+
+
+def bench(name, *compiler):
+    """A program of bench/cuda compiles."""
+    flags = ["-std=c++20", "-I", common.ROOT, "-I", common.INCLUDE, "-c"]
+    return common.compiles([*compiler, *flags, common.ROOT / f"bench/cuda/{name}.cpp"])
 
 
 if __name__ == "__main__":
-    cases = [("self-test", self_test)]
+    gxx, nvcc = [common.GXX, "-fsyntax-only", *common.WARNINGS], ["nvcc", "-Xcompiler", "-fsyntax-only,-Wall,-Wextra,-Werror", "-o", BUILD / "unused.o"]
+    cases = [("self-test", self_test), *((f"bench {name}", lambda n=name: bench(n, *gxx)) for name in ("check", "train"))]
     if shutil.which("nvcc"):
         cases += [("library", build), ("exports", exports), ("program", program)]
+        cases += [(f"bench {name}", lambda n=name: bench(n, *nvcc)) for name in ("time", "sweep")]
     else:
         print("-- cuda/library left out: there is no nvcc here")
     common.tool("cuda", cases)
