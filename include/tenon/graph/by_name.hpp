@@ -27,6 +27,12 @@ struct attribute {
   attribute(std::string_view n, A a, B b) : name(n), first(static_cast<double>(a)), second(static_cast<double>(b)), count(2) {}
 };
 
+/// What one field of a layer holds, as others may show or write it.
+struct field_value {
+  enum class form { size, pair, flag, real } what = form::size;
+  double first = 0, second = 0;
+};
+
 namespace detail {
 template <class P>
 using host_binder = bound_program::binder<P, cpu>;
@@ -37,6 +43,7 @@ struct named_layer {
   std::size_t size;
   void (*make)(void* bytes);
   bool (*set)(void* bytes, const attribute& a);  // false: no such field. Throws where the value does not suit
+  void (*fields)(const void* bytes, void* self, void (*visit)(void* self, const char* name, const field_value& v));
   value_list (*to_plan)(const void*, planner&, const value_list&);
   value_list (*to_float)(const void*, host_binder<float>&, const value_list&);
   value_list (*to_double)(const void*, host_binder<double>&, const value_list&);
@@ -84,6 +91,21 @@ template <class L>
     });
   return found;
 }
+inline field_value value_of(const size& f) { return {field_value::form::size, static_cast<double>(f.v), 0}; }
+inline field_value value_of(const size2& f) {
+  return {field_value::form::pair, static_cast<double>(f.h), static_cast<double>(f.w)};
+}
+inline field_value value_of(const bool& f) { return {field_value::form::flag, f ? 1.0 : 0.0, 0}; }
+template <class F>
+  requires std::is_arithmetic_v<F>
+field_value value_of(const F& f) {
+  return {std::is_integral_v<F> ? field_value::form::size : field_value::form::real, static_cast<double>(f), 0};
+}
+template <class L>
+[[gnu::noinline]] void visit_fields(const void* bytes, void* self, void (*visit)(void*, const char*, const field_value&)) {
+  if constexpr (has_fields<L>)
+    L::fields(*static_cast<const L*>(bytes), [&](const char* name, const auto& field) { visit(self, name, value_of(field)); });
+}
 template <class L, class B>
 value_list lower_one(const void* bytes, B& b, const value_list& x) {
   return b.add(*static_cast<const L*>(bytes), x);
@@ -93,6 +115,7 @@ inline constexpr named_layer named_layer_of{L::name,
                                             sizeof(L),
                                             [](void* bytes) { new (bytes) L{}; },
                                             set_field<L>,
+                                            visit_fields<L>,
                                             lower_one<L, planner>,
                                             lower_one<L, host_binder<float>>,
                                             lower_one<L, host_binder<double>>,
@@ -145,16 +168,19 @@ class layer_list {
   }
   /// A layer of the library by its name, with its fields; `path` names its parameters instead of the position.
   /// Errors: name (layer or field unknown), value (not a whole number), arity (too many numbers for a field).
-  [[gnu::noinline]] layer_list& add(std::string_view name, std::initializer_list<attribute> fields = {},
+  layer_list& add(std::string_view name, std::initializer_list<attribute> fields = {}, std::string_view path = {}) {
+    return add(name, fields.begin(), fields.size(), path);
+  }
+  [[gnu::noinline]] layer_list& add(std::string_view name, const attribute* fields, std::size_t count,
                                     std::string_view path = {}) {
     for (const detail::named_layer* type : detail::standard_layers::all) {
       if (name != type->name) continue;
       std::vector<std::byte> bytes(type->size);
       type->make(bytes.data());
-      for (const attribute& a : fields)
-        if (!type->set(bytes.data(), a))
+      for (std::size_t i = 0; i < count; ++i)
+        if (!type->set(bytes.data(), fields[i]))
           detail::raise(errc::name, "layer_list.add",
-                        {.argument = detail::concat(name, ".", a.name), .remedy = "The layer has no such field."});
+                        {.argument = detail::concat(name, ".", fields[i].name), .remedy = "The layer has no such field."});
       items_.push_back({type, std::string(path), std::move(bytes)});
       return *this;
     }
@@ -172,6 +198,14 @@ class layer_list {
     return *this;
   }
   std::size_t size() const { return items_.size(); }
+  /// Of layer i: its name in the library, and visit(name, field_value) for each of its fields.
+  const char* name(std::size_t i) const { return items_[i].type->name; }
+  template <class F>
+  void fields(std::size_t i, F&& visit) const {
+    items_[i].type->fields(items_[i].bytes.data(), &visit, [](void* self, const char* field, const field_value& v) {
+      (*static_cast<std::remove_reference_t<F>*>(self))(field, v);
+    });
+  }
   auto lower(auto& b, detail::value_list x) const {
     for (std::size_t i = 0; i < items_.size(); ++i) {
       b.enter(static_cast<int>(i), items_[i].path.empty() ? nullptr : items_[i].path.c_str());
