@@ -9,7 +9,7 @@ namespace tenon {
 /// Memory of one forward, its commit and its backward. All arrays are dense; each is for the caller to keep alive.
 struct stateless_call {
   const array_ref* parameters = nullptr;  // in the order of the architecture, in the master type
-  const array_ref* states = nullptr;      // in the accumulate type
+  const array_ref* states = nullptr;      // in the accumulate type; null for backward, which reads none
   const array_ref* x = nullptr;           // [batch, …]
   const array_ref* y = nullptr;           // written by forward, read by backward where reads_output()
   std::byte* saved = nullptr;  // saved_bytes(batch) on a 64-byte boundary: relocatable, without pointers. Null: inference
@@ -68,7 +68,29 @@ class stateless {
               failure& why) const noexcept {
     return detail::check_array(a, {op, argument, type, device_type::cpu, want, true, writable}, why);
   }
-  errc check(const char* op, const stateless_call& call, tables& t, buffers& b, call_info& info, bool writes_y, bool writes_state,
+  call_info info_of(extent batch, bool training) const noexcept {
+    call_info c;
+    c.device = &device_;
+    c.threads = threads_of(device_);
+    c.batch = batch;
+    c.training = training;
+    return c;
+  }
+  errc check_saved(const char* op, const std::byte* saved, failure& why) const noexcept {
+    const auto off = static_cast<extent>(reinterpret_cast<std::uintptr_t>(saved) % alignment);
+    if (off == 0) return errc::ok;
+    return detail::fail(why, errc::alignment, op, {.argument = "saved", .got = off, .expected = 0});
+  }
+  errc check_states(const char* op, const array_ref* given, tables& t, bool writes, failure& why) const noexcept {
+    for (int i = 0; i < states(); ++i) {
+      t.state[i] = given ? given[i].data : nullptr;  // null where nobody reads them: backward does not
+      if (!given) continue;
+      if (const errc c = expect(op, state_name(i), given[i], types().accumulate, state_shape(i), writes, why); c != errc::ok)
+        return c;
+    }
+    return errc::ok;
+  }
+  errc check(const char* op, const stateless_call& call, tables& t, buffers& b, call_info& info, bool writes_y,
              failure& why) const noexcept {
     const detail::plan& pl = planned();
     extent batch = dyn;
@@ -102,13 +124,7 @@ class stateless {
         return c;
       t.p[i] = call.parameters[i].data;
     }
-    for (int i = 0; i < pl.states.size(); ++i) {
-      const detail::array_info& want = pl.states[i];
-      if (const errc c = expect(op, pl.text(want.name), call.states[i], types().accumulate, want.shape, writes_state, why);
-          c != errc::ok)
-        return c;
-      t.state[i] = call.states[i].data;
-    }
+    if (const errc c = check_states(op, call.states, t, false, why); c != errc::ok) return c;
     for (int k = 0; k < pl.out.n; ++k) {
       const detail::argument_text name("y", k, pl.out.n);
       if (!writes_y && !reads_output(k)) continue;
@@ -116,16 +132,9 @@ class stateless {
         return c;
       b.y[k] = call.y[k].data;
     }
-    if (reinterpret_cast<std::uintptr_t>(call.saved) % alignment)
-      return detail::fail(why, errc::alignment, op,
-                          {.argument = "saved",
-                           .got = static_cast<extent>(reinterpret_cast<std::uintptr_t>(call.saved) % alignment),
-                           .expected = 0});
+    if (const errc c = check_saved(op, call.saved, why); c != errc::ok) return c;
     b.saved = call.saved;
-    info.device = &device_;
-    info.threads = threads_of(device_);
-    info.batch = batch;
-    info.training = call.saved != nullptr;
+    info = info_of(batch, call.saved != nullptr);
     info.key = {call.seed, call.draw, 0};
     return errc::ok;
   }
@@ -159,20 +168,25 @@ class stateless {
     tables t(parameters(), states());
     buffers b;
     call_info info;
-    if (const errc c = check("forward", call, t, b, info, true, false, why); c != errc::ok) return c;
+    if (const errc c = check("forward", call, t, b, info, true, why); c != errc::ok) return c;
     working_memory work(*this);
     const std::size_t bytes = program_->scratch_bytes(info.batch, info.training, info.threads);
     if (const errc c = work.grow(bytes, b.scratch, why, device_); c != errc::ok) return c;
     program_->forward(t.view(false), b, info);
     return errc::ok;
   }
-  /// Folds what a forward saved into the states: once per training forward. Needs x for its shape only. Errors: as forward.
-  [[nodiscard]] errc try_commit(const stateless_call& call, failure& why) const {
+  /// Folds what a forward saved into the states: once per training forward. Errors: no_forward (`saved` is null), and of `states`
+  /// those of forward.
+  [[nodiscard]] errc try_commit(extent batch, const array_ref* given, std::byte* saved, failure& why) const {
+    constexpr const char* op = "commit";
     tables t(parameters(), states());
+    for (int i = 0; i < parameters(); ++i) t.p[i] = nullptr;  // nobody reads them
     buffers b;
-    call_info info;
-    if (const errc c = check("commit", call, t, b, info, false, true, why); c != errc::ok) return c;
-    program_->commit(t.view(false), b, info);
+    if (!saved) return detail::fail(why, errc::no_forward, op, {.argument = "saved", .remedy = "Inference saves nothing."});
+    if (const errc c = check_saved(op, saved, why); c != errc::ok) return c;
+    if (const errc c = check_states(op, given, t, true, why); c != errc::ok) return c;
+    b.saved = saved;
+    program_->commit(t.view(false), b, info_of(batch, true));
     return errc::ok;
   }
   /// Writes dx and dp, where their data is given: both are stored, never added to. dy is [batch, …] as y, dp as the parameters.
@@ -185,7 +199,7 @@ class stateless {
     tables t(parameters(), states());
     buffers b;
     call_info info;
-    if (const errc c = check(op, call, t, b, info, false, false, why); c != errc::ok) return c;
+    if (const errc c = check(op, call, t, b, info, false, why); c != errc::ok) return c;
     for (int k = 0; k < pl.out.n; ++k) {
       const detail::argument_text name("dy", k, pl.out.n);
       if (const errc c = expect(op, name.text, dy[k], types().storage, pl.output(k, info.batch), false, why); c != errc::ok)
@@ -218,9 +232,9 @@ class stateless {
     failure f;
     detail::check(try_forward(call, f), f);
   }
-  void commit(const stateless_call& call) const {
+  void commit(extent batch, const array_ref* given, std::byte* saved) const {
     failure f;
-    detail::check(try_commit(call, f), f);
+    detail::check(try_commit(batch, given, saved, f), f);
   }
   void backward(const stateless_call& call, const array_ref* dy, const array_ref* dp, const array_ref* dx) const {
     failure f;
