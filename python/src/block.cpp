@@ -168,7 +168,7 @@ nb::object forward(const program& p, nb::handle x, nb::handle values, nb::handle
   for (std::size_t i = 0; i < parameters.size(); ++i) linked &= parameters[i].data == p.home[i];
   const tenon::shape shape = p.f.output(0, tape->batch);
   const storage y = p.pool.take(static_cast<std::size_t>(shape.numel() * p.element().bytes()));
-  if (training || keep) tape->saved = p.pool.take(p.f.saved_bytes(tape->batch));
+  if (training) tape->saved = p.pool.take(p.f.saved_bytes(tape->batch));
   const array_ref out{y.data(), p.element(), {}, shape, tenon::dense_strides(shape), false};
   const tenon::stateless_call call{parameters.data(), buffers.data(), &tape->x, &out, tape->saved.data(), p.seed, draw};
   failure why;
@@ -329,10 +329,13 @@ void bind_block(nb::module_& m) {
           },
           nb::arg("network"), nb::keep_alive<1, 2>())
       .def("forward", forward)
-      .def("backward", backward)
-      .def("forward_into", forward_into)
+      .def("backward", backward, nb::arg("tape"), nb::arg("dy"), nb::arg("x"), nb::arg("y").none(), nb::arg("values"),
+           nb::arg("needs"), nb::arg("first"))
+      .def("forward_into", forward_into, nb::arg("x"), nb::arg("values"), nb::arg("states"), nb::arg("draw"), nb::arg("y"),
+           nb::arg("saved").none())
       .def("commit_into", commit_into)
-      .def("backward_into", backward_into)
+      .def("backward_into", backward_into, nb::arg("dy"), nb::arg("x"), nb::arg("y"), nb::arg("saved"), nb::arg("values"),
+           nb::arg("draw"), nb::arg("dx").none(), nb::arg("gradients"))
       .def("linked", linked)
       .def_prop_ro("parameters", [](const program& p) { return names(p, false); })
       .def_prop_ro("states", [](const program& p) { return names(p, true); })
