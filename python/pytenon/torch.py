@@ -366,6 +366,8 @@ class Block(_torch.nn.Module):
 
     def _forward_operator(self, x, training):
         """The same by registered operators: for compilers, fake tensors, function transforms and subclasses of Tensor."""
+        if not isinstance(x, _torch.Tensor):
+            _refuse(DtypeError, "forward", "x", type(x).__name__, "torch.Tensor", "Pass torch.from_dlpack(x).")
         values = [getattr(getattr(self, path), name) for path, name in self._parameter_names]
         buffers = [getattr(getattr(self, path), name) for path, name in self._buffer_names]
         draw = _torch.randint(1 << 62, ()) if training and self._draws else None

@@ -17,9 +17,9 @@ struct {
 
 [[noreturn]] void raise_unreadable(nb::handle t, const char* op, const char* name) {
   PyErr_Clear();
-  const std::string at = nb::cast<std::string>(nb::str(t.attr("device")));
+  const std::string at = str_of(t.attr("device"));
   if (at != "cpu") raise_said(errc::device, op, name, at, "cpu:0", "This network computes on the host.");
-  raise_said(errc::not_dense, op, name, nb::cast<std::string>(nb::str(t.attr("layout"))), "a dense tensor");
+  raise_said(errc::not_dense, op, name, str_of(t.attr("layout")), "a dense tensor");
 }
 array_ref read(nb::handle t, const char* op, const char* name) {
   tenon::dl::tensor d;

@@ -27,6 +27,8 @@ inline void check(tenon::errc code, const tenon::failure& why) {
   if (code != tenon::errc::ok) [[unlikely]]
     raise(why);
 }
+/// str(x)
+std::string str_of(nb::handle x);
 std::string type_text_of(nb::handle x);
 
 // -- door.cpp --

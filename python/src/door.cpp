@@ -75,10 +75,10 @@ tensor<> take_capsule(nb::handle capsule, const char* operation, const char* arg
 /// What a producer threw becomes one of ours, with its words.
 [[noreturn]] void raise_foreign(nb::python_error& e, nb::handle x, const char* operation, const char* argument) {
   if (nb::hasattr(x, "device")) {
-    const std::string at = nb::cast<std::string>(nb::str(x.attr("device")));
+    const std::string at = str_of(x.attr("device"));
     if (at != "cpu" && at.rfind("cpu:", 0) != 0) raise_said(errc::device, operation, argument, at, "cpu:0");
   }
-  std::string said = nb::cast<std::string>(nb::str(e.value()));
+  std::string said = str_of(e.value());
   said = said.substr(0, said.find('\n'));
   raise_said(errc::foreign, operation, argument, type_text_of(x) + " that says: " + said, "memory that its owner shares");
 }
@@ -185,8 +185,7 @@ nb::object capsule_of(const tensor<>& t, const char* name, std::uint64_t flags) 
 }
 nb::object export_tensor(const tensor<>& self, nb::object stream, nb::object max_version, nb::object dl_device, nb::object copy) {
   constexpr const char* op = "__dlpack__";
-  if (!stream.is_none())
-    raise_said(errc::value, op, "stream", nb::cast<std::string>(nb::repr(stream)), "None", "Host memory has no stream.");
+  if (!stream.is_none()) raise_said(errc::value, op, "stream", str_of(nb::repr(stream)), "None", "Host memory has no stream.");
   if (!dl_device.is_none()) {
     const auto type = nb::cast<int>(dl_device[0]), id = nb::cast<int>(dl_device[1]);
     if (type != static_cast<int>(tenon::device_type::cpu))
@@ -222,7 +221,7 @@ std::string representation(const tensor<>& t) {
       s += (i ? ", " : "") + (real ? number_text(at.real(i)) : std::to_string(at.integer(i)));
     s += n > 6 ? ", …], " : "], ";
   }
-  s += "shape=" + nb::cast<std::string>(nb::repr(shape_tuple(a, false))) + ", dtype=" + tenon::name(a.dtype);
+  s += "shape=" + str_of(nb::repr(shape_tuple(a, false))) + ", dtype=" + tenon::name(a.dtype);
   if (a.read_only) s += ", readonly";
   return s + ")";
 }

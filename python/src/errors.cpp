@@ -117,6 +117,12 @@ void raise_said(errc code, const char* operation, const std::string& argument, c
   set(code, operation, argument.c_str(), -1, nb::cast(got), nb::cast(expected), text);
   throw nb::python_error();
 }
+std::string str_of(nb::handle x) {
+  const auto s = nb::steal<nb::object>(PyObject_Str(x.ptr()));
+  const char* text = s.is_valid() ? PyUnicode_AsUTF8(s.ptr()) : nullptr;
+  if (!text) throw nb::python_error();
+  return text;
+}
 std::string type_text_of(nb::handle x) {
   return nb::cast<std::string>(x.type().attr("__module__")) + "." + nb::cast<std::string>(x.type().attr("__qualname__"));
 }

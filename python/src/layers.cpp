@@ -109,7 +109,7 @@ layer make(const char* type, const nb::args& positional, const nb::kwargs& named
   for (const auto& [key, value] : named) {
     const auto name = nb::cast<std::string>(key);
     if (name == "name") {
-      l.path = nb::cast<std::string>(nb::str(value));
+      l.path = str_of(value);
       continue;
     }
     for (const auto& [taken, v] : given)

@@ -48,15 +48,21 @@ install_apt() {
     --no-install-recommends install "$@" > /dev/null
 }
 
-need_venv() {    # SIZE REQUIREMENT… : SIZE is what to tell the user
-  local size=$1 have=$deps/venv/requirements; shift
+need_venv() {    # SIZE REQUIREMENT… : SIZE is what to tell the user; $venv: which environment, if not the tools' own
+  local size=$1 where=$deps/${venv:-venv}; shift
+  local have=$where/requirements
   local missing=() r
   for r; do grep -qxF -- "$r" "$have" 2>/dev/null || missing+=("$r"); done
   [ ${#missing[@]} -gt 0 ] || return 0
-  say "pip installs ${missing[*]} into ${deps#"$root/"}/venv (about $size)"
-  [ -x "$deps/venv/bin/python" ] || python3 -m venv "$deps/venv" || return 1
-  "$deps/venv/bin/python" -m pip install -q --disable-pip-version-check "${missing[@]}" || return 1
+  say "pip installs ${missing[*]} into ${where#"$root/"} (about $size)"
+  [ -x "$where/bin/python" ] || python3 -m venv "$where" || return 1
+  "$where/bin/python" -m pip install -q --disable-pip-version-check "${missing[@]}" || return 1
   printf '%s\n' "${missing[@]}" >> "$have"
+}
+
+# What the tests of the Python package stand on, apart from the package itself: that one is installed into an empty environment.
+need_torch() {
+  venv=python need_venv "870 MB on disk" torch==2.13.0 numpy pytest
 }
 
 need_python() {  # a Python that can make environments, from wherever it comes

@@ -10,7 +10,7 @@ namespace tenon::layers {
 /// running = (1 − momentum) · running + momentum · new, with the unbiased variance. One value a channel has variance 0
 /// (y = bias; PyTorch refuses it), and running_var then takes that 0.
 struct batch_norm {
-  float momentum = 0.1f, epsilon = 1e-5f;
+  double momentum = 0.1, epsilon = 1e-5;  // not float: in a float64 network 0.1 and 0.1f differ
   static constexpr auto name = "batch_norm";
   static constexpr void fields(auto& self, auto&& visit) {
     visit("momentum", self.momentum);
