@@ -18,7 +18,7 @@ from ._core import ArgumentError, DeviceError, DtypeError, Network, StateError
 
 __all__ = ["Block"]
 
-_core._use_torch(_torch.Tensor)
+_core._use_torch(_torch.Tensor, _torch.nn.Parameter)
 _PLAIN = (_torch.Tensor, _torch.nn.Parameter)
 _programs = _weakref.WeakValueDictionary()  # the registered operators know a program by its number
 _in_transform = getattr(getattr(_torch._C, "_functorch", None), "peek_interpreter_stack", lambda: None)
@@ -39,12 +39,9 @@ class _Run(_torch.autograd.Function):
     @staticmethod
     def forward(ctx, block, training, draw, x, *values):
         program = block._program
-        y, ctx.tape, linked = program.forward(x, values, block._buffer_values(), draw, training, True)
-        ctx.program, ctx.block, ctx.stale_mode = program, block, not training and block._has_modes
-        if program.reads_output:
-            ctx.save_for_backward(x, y, *values)
-        else:
-            ctx.save_for_backward(x, None, *values)
+        y, saved, tape, linked = program.forward(x, values, block._buffer_values(), draw, training, True)
+        ctx.program, ctx.tape = program, tape
+        ctx.save_for_backward(saved, x, y if program.reads_output else None, *values)
         if not linked:
             block._repair(values)
         return y
@@ -53,11 +50,11 @@ class _Run(_torch.autograd.Function):
     def backward(ctx, dy):
         if _torch.is_grad_enabled():
             _refuse(StateError, "backward", "create_graph=True", "a second derivative", "a first one", "A Block is differentiable once.")
-        if ctx.stale_mode:
+        saved, x, y, *values = ctx.saved_tensors
+        if saved is None:
             _refuse(StateError, "backward", "the forward", "one in eval mode", "one in training mode",
                     "Networks with batch_norm or dropout go back over training forwards only: call block.train().")
-        x, y, *values = ctx.saved_tensors
-        return None, None, None, *ctx.program.backward(ctx.tape, dy, x, y, values, ctx.needs_input_grad, 3)
+        return None, None, None, *ctx.program.backward(ctx.tape, dy, x, y, saved, values, ctx.needs_input_grad, 3)
 
 
 # -- the registered operators --
@@ -359,7 +356,7 @@ class Block(_torch.nn.Module):
         if _torch.is_grad_enabled() and (x.requires_grad or any([v.requires_grad for v in values])):
             # a network that computes the same in both modes can go back over an eval forward too
             return _Run.apply(self, training or not self._has_modes, draw, x, *values)
-        y, _, linked = self._program.forward(x, values, self._buffer_values(), draw, training, False)
+        y, _, _, linked = self._program.forward(x, values, self._buffer_values(), draw, training, False)
         if not linked:
             self._repair(values)
         return y

@@ -13,7 +13,15 @@ using tenon::array_ref, tenon::errc, tenon::failure, tenon::storage;
 struct {
   const exchange_api* api = nullptr;
   PyObject* is_neg = nullptr;
+  PyObject *tensor = nullptr, *parameter = nullptr, *no_dispatch = nullptr;
 } host;
+
+/// Fake, distributed and other wrapped tensors have no memory that may be read, and the fast path would not say so.
+bool has_memory(nb::handle t) {
+  auto* type = reinterpret_cast<PyObject*>(Py_TYPE(t.ptr()));
+  if (type == host.tensor || type == host.parameter) return true;
+  return PyObject_IsInstance(t.ptr(), host.tensor) == 1 && nb::handle(type).attr("__torch_dispatch__").ptr() == host.no_dispatch;
+}
 
 [[noreturn]] void raise_unreadable(nb::handle t, const char* op, const char* name) {
   PyErr_Clear();
@@ -22,6 +30,7 @@ struct {
   raise_said(errc::not_dense, op, name, str_of(t.attr("layout")), "a dense tensor");
 }
 array_ref read(nb::handle t, const char* op, const char* name) {
+  if (!has_memory(t)) raise_said(errc::kind, op, name, type_text_of(t), "torch.Tensor with memory of its own");
   tenon::dl::tensor d;
   if (host.api->borrow(t.ptr(), &d) != 0) raise_unreadable(t, op, name);
   const tenon::detail::import_source from{d.data, d.device, d.ndim, d.dtype, d.shape, d.strides, d.byte_offset, 0, true, true};
@@ -73,7 +82,7 @@ class memory_pool {
 
 /// From a forward to its backward.
 struct torch_tape {
-  storage saved, packed;  // packed: x, where it was strided
+  storage packed;  // x, where it was strided
   array_ref x;
   std::uint64_t draw = 0;
   tenon::extent batch = 0;
@@ -152,10 +161,19 @@ struct program {
     r.strides = tenon::dense_strides(a.shape);
     return r;
   }
+  /// What hooks on saved tensors gave back must be what they were given.
+  void expect_saved(const array_ref& a, tenon::extent batch) const {
+    failure why;
+    const tenon::shape want{static_cast<tenon::extent>(f.saved_bytes(batch))};
+    if (a.shape.rank() != 1 || a.shape[0] < want[0])
+      check(tenon::detail::check_array(a, {"backward", "saved", tenon::uint8, tenon::device_type::cpu, want, true, false}, why),
+            why);
+  }
   bool large(tenon::extent batch) const { return f.saved_bytes(batch) >= large_bytes; }
 };
 
-/// (y, tape or None, whether all parameters lie in the network's memory).
+/// (y, saved, tape, whether all parameters lie in the network's memory). `saved` is a torch tensor of bytes, so that torch lets go of
+/// it after backward, though the graph may live on: the next forward then works in the same memory, which the caches have.
 nb::object forward(const program& p, nb::handle x, nb::handle values, nb::handle states, std::uint64_t draw, bool training,
                    bool keep) {
   constexpr const char* op = "forward";
@@ -168,24 +186,27 @@ nb::object forward(const program& p, nb::handle x, nb::handle values, nb::handle
   for (std::size_t i = 0; i < parameters.size(); ++i) linked &= parameters[i].data == p.home[i];
   const tenon::shape shape = p.f.output(0, tape->batch);
   const storage y = p.pool.take(static_cast<std::size_t>(shape.numel() * p.element().bytes()));
-  if (training) tape->saved = p.pool.take(p.f.saved_bytes(tape->batch));
+  storage saved;
+  if (training) saved = p.pool.take(p.f.saved_bytes(tape->batch));
   const array_ref out{y.data(), p.element(), {}, shape, tenon::dense_strides(shape), false};
-  const tenon::stateless_call call{parameters.data(), buffers.data(), &tape->x, &out, tape->saved.data(), p.seed, draw};
+  const tenon::stateless_call call{parameters.data(), buffers.data(), &tape->x, &out, saved.data(), p.seed, draw};
   failure why;
   errc c = errc::ok;
   {
     while_working w(p.large(tape->batch));
     c = p.f.try_forward(call, why);
-    if (c == errc::ok && training && p.f.has_state()) c = p.f.try_commit(tape->batch, buffers.data(), tape->saved.data(), why);
+    if (c == errc::ok && training && p.f.has_state()) c = p.f.try_commit(tape->batch, buffers.data(), saved.data(), why);
   }
   check(c, why);
   nb::object result = to_torch(y, y.data(), p.element(), shape);
-  return nb::make_tuple(std::move(result), keep ? nb::cast(std::move(tape)) : nb::none(), linked);
+  nb::object bytes = nb::none();
+  if (keep && saved) bytes = to_torch(saved, saved.data(), tenon::uint8, {static_cast<tenon::extent>(saved.bytes())});
+  return nb::make_tuple(std::move(result), std::move(bytes), keep ? nb::cast(std::move(tape)) : nb::none(), linked);
 }
 
 /// [dx, *dparameters]; None where `needs`, from `first` on, says that nobody wants it.
-nb::object backward(const program& p, const torch_tape& tape, nb::handle dy, nb::handle x, nb::handle y, nb::handle values,
-                    nb::tuple needs, std::size_t first) {
+nb::object backward(const program& p, const torch_tape& tape, nb::handle dy, nb::handle x, nb::handle y, nb::handle saved,
+                    nb::handle values, nb::tuple needs, std::size_t first) {
   constexpr const char* op = "backward";
   array_ref in = tape.x;
   if (!tape.packed) in = read(x, op, "x");
@@ -193,7 +214,8 @@ nb::object backward(const program& p, const torch_tape& tape, nb::handle dy, nb:
   storage packed;
   if (!g.dense() && g.dtype == p.element()) g = p.dense(g, packed);
   const auto parameters = p.parameters(values, op);
-  const array_ref out = p.f.reads_output(0) ? read(y, op, "y") : array_ref{};
+  const array_ref out = p.f.reads_output(0) ? read(y, op, "y") : array_ref{}, memory = read(saved, op, "saved");
+  p.expect_saved(memory, tape.batch);
   auto wanted = [&](std::size_t i) { return PyTuple_GET_ITEM(needs.ptr(), static_cast<Py_ssize_t>(first + i)) == Py_True; };
   std::vector<array_ref> dp(parameters.size());
   std::size_t bytes = 0;
@@ -213,7 +235,8 @@ nb::object backward(const program& p, const torch_tape& tape, nb::handle dy, nb:
     dx_memory = p.pool.take(static_cast<std::size_t>(in.shape.numel() * p.element().bytes()));
     dx = {dx_memory.data(), p.element(), {}, in.shape, tenon::dense_strides(in.shape), false};
   }
-  const tenon::stateless_call call{parameters.data(), nullptr, &in, &out, tape.saved.data(), p.seed, tape.draw};
+  const tenon::stateless_call call{parameters.data(), nullptr, &in, &out, static_cast<std::byte*>(memory.data), p.seed,
+                                   tape.draw};
   failure why;
   errc c = errc::ok;
   {
@@ -279,7 +302,7 @@ bool linked(const program& p, nb::handle values) {
   std::size_t i = 0;
   for (nb::handle v : values) {
     tenon::dl::tensor d;
-    if (host.api->borrow(v.ptr(), &d) != 0) {
+    if (!has_memory(v) || host.api->borrow(v.ptr(), &d) != 0) {
       PyErr_Clear();
       return false;
     }
@@ -303,7 +326,10 @@ nb::tuple names(const program& p, bool states) {
 }  // namespace
 
 void bind_block(nb::module_& m) {
-  m.def("_use_torch", [](nb::handle tensor_type) {
+  m.def("_use_torch", [](nb::handle tensor_type, nb::handle parameter_type) {
+    host.tensor = nb::handle(tensor_type).inc_ref().ptr();
+    host.parameter = nb::handle(parameter_type).inc_ref().ptr();
+    host.no_dispatch = nb::object(tensor_type.attr("__torch_dispatch__")).release().ptr();
     host.api = exchange_api_of(tensor_type);
     if (!host.api || !host.api->borrow)
       raise_said(errc::version, "pytenon.torch", "torch",
@@ -329,8 +355,8 @@ void bind_block(nb::module_& m) {
           },
           nb::arg("network"), nb::keep_alive<1, 2>())
       .def("forward", forward)
-      .def("backward", backward, nb::arg("tape"), nb::arg("dy"), nb::arg("x"), nb::arg("y").none(), nb::arg("values"),
-           nb::arg("needs"), nb::arg("first"))
+      .def("backward", backward, nb::arg("tape"), nb::arg("dy"), nb::arg("x"), nb::arg("y").none(), nb::arg("saved"),
+           nb::arg("values"), nb::arg("needs"), nb::arg("first"))
       .def("forward_into", forward_into, nb::arg("x"), nb::arg("values"), nb::arg("states"), nb::arg("draw"), nb::arg("y"),
            nb::arg("saved").none())
       .def("commit_into", commit_into)

@@ -232,6 +232,21 @@ def test_ddp_over_gloo(tmp_path):
         dist.destroy_process_group()
 
 
+def test_tensors_without_memory_are_refused_as_parameters():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    block = Block(seed_network())
+    mode = FakeTensorMode()
+    fakes = {n: mode.from_tensor(p.detach()) for n, p in block.named_parameters()}
+    with torch.no_grad(), pytest.raises(pytenon.DtypeError, match="0.weight: kind: got .*FakeTensor"):
+        torch.func.functional_call(block, fakes, (torch.rand(2, 1, 28, 28),))
+
+    class tagged(torch.Tensor):  # a subclass that dispatches as any tensor has memory
+        pass
+
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(block(x.as_subclass(tagged)).as_subclass(torch.Tensor), block(x))
+
+
 def test_the_network_lives_as_long_as_its_views():
     p = next(Block(seed_network(seed=9)).parameters())
     assert torch.equal(p, torch.from_dlpack(seed_network(seed=9).parameters()[0].value))
