@@ -99,7 +99,6 @@ int run(const settings& s) {
     pictures.write_curves("interrupted");
     stop("interrupted: the same command with --resume goes on from " + s.checkpoint, 130);
   }
-  if (!s.keep) std::remove(s.checkpoint.c_str());
 
   const double accuracy = tenon::evaluate(net, test_set);
   pictures.write_all(accuracy, static_cast<const unsigned char*>(test_images.data()), 28, 28, classes, options.seed);
@@ -108,6 +107,7 @@ int run(const settings& s) {
     crc = tenon::io::crc32(p.value.data(), static_cast<std::size_t>(p.value.numel()) * sizeof(float), crc);
   std::printf("test accuracy: %.4f\nimages/s: %.0f\nparameters crc32: %08x\nbytes copied at the doors: %llu\n", accuracy,
               report.samples_per_second(), crc, static_cast<unsigned long long>(tenon::bytes_moved().copied));
+  if (!s.keep) std::remove(s.checkpoint.c_str());
   return 0;
 }
 

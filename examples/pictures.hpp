@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <tenon/io/chart.hpp>
 #include <tenon/io/file.hpp>
@@ -53,10 +54,16 @@ inline std::string percent(double part, int decimals) {
   return text;
 }
 
+/// A file of labels may hold numbers that are no class.
+inline std::string name_of(int label, std::span<const char* const> names) {
+  return label >= 0 && static_cast<std::size_t>(label) < names.size() ? names[static_cast<std::size_t>(label)]
+                                                                      : "class " + std::to_string(label);
+}
+
 /// A sheet: half of it the most confident mistakes, half of it drawn at random (by `seed`) from all. `images` are rows × columns
 /// bytes each, `names` those of the classes.
 inline std::string sheet(const std::string& title, const std::vector<prediction>& all, const unsigned char* images,
-                         std::size_t rows, std::size_t columns, const char* const* names, std::uint64_t seed) {
+                         std::size_t rows, std::size_t columns, std::span<const char* const> names, std::uint64_t seed) {
   constexpr std::size_t across = 8, half = 4 * across;
   std::vector<prediction> wrong, any = all;
   for (const prediction& p : all)
@@ -86,9 +93,9 @@ inline std::string sheet(const std::string& title, const std::vector<prediction>
       out.image(x, y, side, side, images + p.sample * rows * columns, rows, columns);
       out.rect(x, y, side, side, p.right() ? "good" : "bad");
       const std::string sure = p.probability >= 0.995 && p.probability < 1 ? ">99%" : percent(p.probability, 0);
-      out.text(x, y + side + 16, std::string(names[p.said]) + " " + sure, p.right() ? "small" : "small bad");
+      out.text(x, y + side + 16, name_of(p.said, names) + " " + sure, p.right() ? "small" : "small bad");
       if (p.right()) continue;
-      out.text(x, y + side + 30, std::string("is: ") + names[p.label], "small");
+      out.text(x, y + side + 30, "is: " + name_of(p.label, names), "small");
       out.dot(x + side, y, 9, "back");
       out.line(x + side - 4, y - 4, x + side + 4, y + 4, "bad");
       out.line(x + side - 4, y + 4, x + side + 4, y - 4, "bad");
@@ -149,8 +156,8 @@ class recorder {
                                                 {.title = title_ + ": " + result, .note = note, .x = "epoch"}));
   }
   /// Both pictures, and a line that says where they are.
-  void write_all(double accuracy, const unsigned char* images, std::size_t rows, std::size_t columns, const char* const* names,
-                 std::uint64_t seed) const {
+  void write_all(double accuracy, const unsigned char* images, std::size_t rows, std::size_t columns,
+                 std::span<const char* const> names, std::uint64_t seed) const {
     if (folder_.empty()) return;
     const std::string result =
         percent(accuracy, 2) + " of " + grouped(static_cast<std::size_t>(test_.samples())) + " test images right";

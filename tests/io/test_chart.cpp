@@ -59,6 +59,9 @@ TEST_CASE("scales: steps of 1, 2 or 5, whatever the numbers") {
   is(scale(-1e150, 1e150, 6), -1e150, 1e150, 5e149);
   is(scale(1e-300, 5e-300, 6), 1e-300, 5e-300, 1e-300);
   CHECK(scale(1, 1 + 1e-15, 6).step > 0.01);
+  for (const double least : {5e-324, 1e-310, 2e-300})
+    CHECK((scale(least, least, 6).count() > 0 && scale(0, least, 6).count() > 0));
+  CHECK(tick_text(12'000'200, 200) == "1.20002e+07");
   CHECK((tick_text(0.30000000000000004, 0.1) == "0.3" && tick_text(1e-18, 0.1) == "0" && tick_text(2e6, 1e6) == "2e+06" &&
          tick_text(1500, 500) == "1500"));
 }
@@ -90,9 +93,19 @@ TEST_CASE("a million points make a small file that keeps the highest and the low
   CHECK(times(s, "faint line0") == 1);
   std::vector<tenon::io::detail::point> all;
   for (int i = 0; i < 10; ++i) all.push_back({3 + i / 10.0, i == 4 ? -2.0 : i == 7 ? 8.0 : 1.0});
-  CHECK(tenon::io::detail::line_through(all) == "M3.4 -2L3.7 8");
-  all[5].y = no_number;
-  CHECK(tenon::io::detail::line_through(all) == "M3 1L3.4 -2M3.6 1L3.7 8");
+  CHECK(tenon::io::detail::thin_line(all, false).path == "M3.4 -2L3.7 8");
+  all[5].y = no_number;  // a gap that no pixel shows
+  CHECK(tenon::io::detail::thin_line(all, false).path == "M3.4 -2L3.7 8");
+  all[7].x = 4.5, all[6].y = all[8].y = all[9].y = no_number;
+  const tenon::io::detail::thin_line apart(all, false);
+  CHECK((apart.path == "M3 1L3.4 -2M4.5 8" && apart.dots.size() == 1 && apart.dots[0].x == 4.5));
+  curve dots{.dots = true}, gaps;
+  for (int i = 0; i < 1'000'000; ++i) {
+    dots.y.push_back(i % 7);
+    gaps.y.push_back(i % 2 ? no_number : i % 7);
+  }
+  CHECK(drawn(dots).size() < 200'000);
+  CHECK(drawn(gaps).size() < 40'000);
 }
 TEST_CASE("smoothing begins at the first value and forgets") {
   std::vector<tenon::io::detail::point> all;

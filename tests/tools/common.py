@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "include"
 GXX, CLANGXX = "g++", "clang++-19"
 JOBS = int(os.environ.get("JOBS") or len(os.sched_getaffinity(0)))
+TIMED_OUT = 124
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow -Wold-style-cast -Werror".split()
 
 
@@ -36,7 +37,7 @@ def run(command, timeout=300, **more):
     except FileNotFoundError:
         return 127, f"{command[0]} is not there"
     except subprocess.TimeoutExpired as slow:
-        return 124, f"{(slow.stdout or b'').decode(errors='replace')}\nstopped after {timeout} s"
+        return TIMED_OUT, f"{(slow.stdout or b'').decode(errors='replace')}\nstopped after {timeout} s"
 
 
 def text_of(command):
@@ -72,28 +73,49 @@ def passed():
     return json.loads(MEMORY.read_text()) if MEMORY.exists() else {}
 
 
-@functools.cache
-def content():
-    """Of the files that a check of this folder hangs on: all headers, tests and tools, and what compiles them."""
-    sum = hashlib.sha256("".join(run([c, "--version"])[1] for c in compilers()).encode())
-    files = [ROOT / "meson.build", ROOT / "meson.options"]
-    for folder in (INCLUDE, ROOT / "cuda_kernels", ROOT / "tests", ROOT / "bench/compile"):
-        files += sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".mutant", ".pyc"})
+def hash_of(files, *words):
+    sum = hashlib.sha256("\0".join(words).encode())
     for path in files:
         sum.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return sum.hexdigest()
 
 
+def watched():
+    """What a check of this folder hangs on, but for the mutants: all headers, kernels, tests and tools."""
+    files = [ROOT / "meson.build", ROOT / "meson.options"]
+    for folder in (INCLUDE, ROOT / "cuda_kernels", ROOT / "tests", ROOT / "bench/compile"):
+        files += sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".mutant", ".pyc"})
+    return files
+
+
+def stamps():
+    return [(path, (s := path.stat()).st_mtime_ns, s.st_size) for path in watched()]
+
+
+@functools.cache
+def content():
+    """Of these files, the compilers and the optional parts; and how the files were then."""
+    decides = [run([c, "--version"])[1] for c in compilers()]
+    decides += [run(["pkg-config", "--modversion", part])[1] for part in ("eigen3", "zlib", "catch2-with-main")]
+    decides += [f"{name}={os.environ.get(name)}" for name in ("CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "PATH")]
+    decides += [str(has_header(h)) for h in ("zlib.h", "dlpack/dlpack.h")]
+    before = stamps()
+    return hash_of(watched(), *decides), before
+
+
 def remembered(label, check, on=b""):
-    """check(), unless it passed before with the same content() and `on`; a failure is never remembered."""
+    """check(), unless it passed before with the same content() and `on`. Neither a failure is remembered, nor a pass during
+    which a file changed."""
     def go():
-        key = hashlib.sha256(f"{content()} {label} ".encode() + on).hexdigest()
+        key = hashlib.sha256(f"{content()[0]} {label} ".encode() + on).hexdigest()
         with ONE_AT_A_TIME:
             if key in passed():
                 return None
         if trouble := check():
             return trouble
         with ONE_AT_A_TIME:
+            if stamps() != content()[1]:
+                return None
             passed()[key] = label
             MEMORY.parent.mkdir(exist_ok=True)
             MEMORY.with_suffix(".new").write_text(json.dumps(passed(), indent=0))

@@ -5,7 +5,6 @@ cuda.py [FILTER…]
 
 Kernels are compiled only when something under cuda_kernels/ changed since they last passed."""
 import functools
-import hashlib
 import os
 import re
 import shutil
@@ -22,12 +21,10 @@ PRODUCTS = 3 * 4  # kernels of products: tiles times layouts
 
 
 def content():
-    sum = hashlib.sha256(common.run(["nvcc", "--version"])[1].encode())
-    others = [common.INCLUDE / "tenon/ops/cuda/abi.h", common.ROOT / "meson.build"]
-    for path in [*sorted((common.ROOT / "cuda_kernels").rglob("*")), *others]:
-        if path.is_file():
-            sum.update(path.name.encode() + b"\0" + path.read_bytes())
-    return sum.hexdigest()
+    files = [p for p in sorted((common.ROOT / "cuda_kernels").rglob("*")) if p.is_file()]
+    files += [common.INCLUDE / "tenon/ops/cuda/abi.h", common.ROOT / "meson.build", common.ROOT / "meson.options",
+              common.ROOT / "tests/tools/cuda.py"]
+    return common.hash_of(files, *(common.run([c, "--version"])[1] for c in ("nvcc", common.GXX)))
 
 
 def spills(log):

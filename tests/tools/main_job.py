@@ -19,6 +19,7 @@ import xml.etree.ElementTree
 import zlib
 
 PROGRAM = os.path.abspath(sys.argv[1])
+DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
 SHORT = ["--epochs", "2", "--limit", "3000"]
 
 
@@ -99,7 +100,7 @@ def greys(png):
 def truth():
     """The labels that the data set has for the pixels of a test image."""
     def read(name, head):
-        return gzip.decompress(pathlib.Path("/usr/share/datasets/fashion-mnist", name).read_bytes())[head:]
+        return gzip.decompress((DATA / name).read_bytes())[head:]
 
     names = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
     pixels, labels = read("t10k-images-idx3-ubyte.gz", 16), read("t10k-labels-idx1-ubyte.gz", 8)
@@ -151,6 +152,15 @@ def drawn(crc):
     assert code == 0 and err == "", (code, err)
     assert words(picture("drawn/curves.svg", 100_000)).count("no values") == 2
     picture("drawn/predictions.svg", 400_000)
+
+    os.mkdir("odd")
+    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
+        os.symlink(DATA / name, f"odd/{name}")
+    with gzip.open("odd/t10k-labels-idx1-ubyte.gz", "wb") as labels:
+        labels.write(bytes([0, 0, 8, 1, 0, 0, 39, 16]) + bytes([200]) * 10000)
+    code, out, err = run("--epochs", "0", "--limit", "3000", "--data", "odd", "--pictures", "drawn")
+    assert code == 0 and err == "", (code, err)
+    assert words(picture("drawn/predictions.svg", 400_000)).count("is: class 200") == 64, "a label that is no class"
 
     pathlib.Path("file").touch()
     for wrong in ("file", "file/below", "no/such/folder"):

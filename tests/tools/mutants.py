@@ -9,6 +9,7 @@ tests/mutants/NAME.mutant:
   - b[k * ldb + j]                        the old text, found exactly once in the file; line ends and spaces do not count
   + b[k * n + j]                          the new text; several lines of either make one text, several pairs several changes
   expect: compile                         only where the bug is that it no longer compiles
+  expect: hang                            only where it is that the test never ends
 
 The test is built as build/gcc builds it, with the changed copies of include/ and cuda_kernels/ in front, and run: it must fail.
 Unchanged it must pass. A mutant whose old text is not there, or there twice, has failed: it says nothing any more. A kill is remembered in
@@ -130,7 +131,10 @@ def check(path):
         link = [str(made) if word == old else word for word in without(link_command, "-o")]
         if trouble := common.compiles([*link, "-o", program], cwd=BUILD):
             return trouble
-        return None if run_test(entry, program)[0] else survived(fields)
+        status, output = run_test(entry, program)
+        if status == common.TIMED_OUT and fields.get("expect") != "hang":
+            return f"neither passes nor fails; say `expect: hang` if that is meant\n{output}"
+        return None if status else survived(fields)
 
 
 def survived(fields):

@@ -44,8 +44,9 @@ struct scale {
   scale() = default;
   scale(double low, double high, int most) {
     const double size = std::max(std::fabs(low), std::fabs(high));
-    if (!(high - low > 1e-9 * size)) {  // one value, or values that differ by rounding alone
-      const double around = size > 0 ? size / 10 : 1;
+    constexpr double tiny = 1e-300;  // so that a tenth of a step is still a normal number
+    if (!(high - low > std::max(1e-9 * size, tiny))) {  // one value, or values that differ by rounding alone
+      const double around = size > 0 ? std::max(size / 10, tiny) : 1;
       low -= around;
       high += around;
     }
@@ -64,7 +65,8 @@ struct scale {
 /// A number of an axis whose neighbours are a step away.
 [[gnu::noinline]] inline std::string tick_text(double v, double step) {
   if (std::fabs(v) < step / 2) return "0";
-  if (std::fabs(v) >= 1e6 || step < 1e-5) return short_number(v, 4);
+  if (std::fabs(v) >= 1e6 || step < 1e-5)
+    return short_number(v, std::max(4, static_cast<int>(std::ceil(std::log10(std::fabs(v) / step))) + 1));
   return fixed_text(v, std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9))));
 }
 [[gnu::noinline]] inline std::vector<point> points_of(const curve& c) {
@@ -84,31 +86,40 @@ struct scale {
   }
   return all;
 }
-/// A line through points in pixels; of many that share a pixel column only the lowest and the highest.
-[[gnu::noinline]] inline std::string line_through(const std::vector<point>& all) {
-  std::string d;
-  bool down = false;
-  const auto go = [&](point p) {
-    down ? svg::line_to(d, p.x, p.y) : svg::move_to(d, p.x, p.y);
-    down = true;
-  };
-  for (std::size_t i = 0; i < all.size();) {
-    if (!all[i].there()) {
-      down = false;
-      ++i;
-      continue;
+/// A line through points in pixels, and the dots on it: all, or only where a point between gaps has no line. Of many points that
+/// share a pixel column only the lowest and the highest count, and a gap between them is none that one sees.
+struct thin_line {
+  std::string path;
+  std::vector<point> dots;
+  [[gnu::noinline]] thin_line(const std::vector<point>& all, bool every_dot) {
+    bool down = false;
+    const auto go = [&](point p) {
+      down ? svg::line_to(path, p.x, p.y) : svg::move_to(path, p.x, p.y);
+      down = true;
+      if (every_dot) dots.push_back(p);
+    };
+    for (std::size_t i = 0; i < all.size();) {
+      if (!all[i].there()) {
+        down = false;
+        ++i;
+        continue;
+      }
+      std::size_t end = i, low = i, high = i;
+      for (std::size_t k = i; k < all.size(); ++k) {
+        if (!all[k].there()) continue;
+        if (std::floor(all[k].x) != std::floor(all[i].x)) break;
+        if (all[k].y < all[low].y) low = k;
+        if (all[k].y > all[high].y) high = k;
+        end = k + 1;
+      }
+      const bool joined = down || low != high || (end < all.size() && all[end].there());
+      if (!joined && !every_dot) dots.push_back(all[i]);
+      go(all[std::min(low, high)]);
+      if (low != high) go(all[std::max(low, high)]);
+      i = end;
     }
-    std::size_t end = i, low = i, high = i;
-    for (; end < all.size() && all[end].there() && std::floor(all[end].x) == std::floor(all[i].x); ++end) {
-      if (all[end].y < all[low].y) low = end;
-      if (all[end].y > all[high].y) high = end;
-    }
-    go(all[std::min(low, high)]);
-    if (low != high) go(all[std::max(low, high)]);
-    i = end;
   }
-  return d;
-}
+};
 /// What is drawn of a curve: the values, the smoothed ones where they are wanted, and where those end.
 struct drawn_curve {
   std::vector<point> raw, main;
@@ -121,7 +132,7 @@ struct drawn_curve {
 };
 /// Covers all of a line, and all of the faint values behind it but the hundredth part at either end.
 struct extremes {
-  double low = INFINITY, high = -INFINITY;
+  double low = HUGE_VAL, high = -HUGE_VAL;
   void cover(double v) {
     low = std::min(low, v);
     high = std::max(high, v);
@@ -195,16 +206,12 @@ class chart_writer {
         const std::string number = std::to_string(i % 4);
         if (faint && p.curves[i].smooth <= 1) continue;
         std::vector<point> at_pixel = faint ? all[i].raw : all[i].main;
-        bool alone = true;  // a value between gaps has no line: a dot shows it
-        for (std::size_t k = 0; k < at_pixel.size(); ++k) {
-          point& q = at_pixel[k];
-          const bool there = q.there();
-          if (there) q = {px(q.x) + more, std::min(std::max(py(q.y), -1e4), 1e4) + more};
-          const bool joined = !alone || (k + 1 < at_pixel.size() && at_pixel[k + 1].there());
-          if (there && !faint && (p.curves[i].dots || !joined)) out_.dot(q.x, q.y, 3.5, concat("fill", number));
-          alone = !there;
-        }
-        out_.path(line_through(at_pixel), concat(faint ? "faint line" : "curve line", number));
+        for (point& q : at_pixel)
+          if (q.there()) q = {px(q.x) + more, std::min(std::max(py(q.y), -1e4), 1e4) + more};
+        const thin_line line(at_pixel, p.curves[i].dots);
+        if (!faint)
+          for (const point& q : line.dots) out_.dot(q.x, q.y, 3.5, concat("fill", number));
+        out_.path(line.path, concat(faint ? "faint line" : "curve line", number));
         if (!faint && all[i].any) ends.push_back({py(all[i].last.y), i});
       }
       out_.close();
