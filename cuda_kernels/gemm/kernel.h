@@ -3,105 +3,87 @@
 // multiplies one piece of a and b in shared memory, the next one is on its way. Each element sums k in order.
 // Where k is split, each block writes its part of the sum, and reduce_block adds the parts in order: no atomics, the same bits.
 #pragma once
+#include <type_traits>
 #include "cuda_kernels/gemm/tile.h"
 namespace tenon_cuda {
+/// What a thread multiplies at one k, and all it keeps: its sums, and two of these, for while one is multiplied the next is read.
 template <class Tile>
-struct accumulators {
+struct fragments {
+  float a[Tile::tm], b[Tile::tn];
+};
+template <class Tile>
+struct sums {
   float c[Tile::tm][Tile::tn];
+  fragments<Tile> f[2];
 };
 
-/// A tile of [Extent, depth], from `first` and `k`, to shared memory at `to`; what lies outside the operand or behind `k_end` is 0.
+/// Of an operand's tile, the slice from k on, to shared memory at `to`. A thread's copies differ in one coordinate. Edge: rows behind
+/// the last are any rows, for nobody stores what becomes of them; what lies behind `k_end` is 0; and a pointer stays where the
+/// next copy would be outside.
+template <layout L, int W, bool Edge, int Extent, int Threads, class T>
+TENON_DEVICE void fetch(const T& t, int to, const operand& from, int first, int k, int k_end) {
+  using where = shared_tile<Extent>;
+  if constexpr (L == layout::along_k) {  // 8 k of each row: 32 bytes
+    constexpr int step = Threads / depth;
+    const int along = t.id() % depth, across = t.id() / depth, i = first + across;
+    const bool some = !Edge || k + along < k_end;
+    const float* p = from.p;
+    if (some) p += (!Edge || i < from.extent ? i : 0) * from.ld + along + k;
+    TENON_UNROLL
+    for (int c = 0; c < Extent; c += step) {
+      t.copy4(to + where::at(across + c, along), p, some);
+      if (!Edge || (some && i + c + step < from.extent)) p += step * from.ld;
+    }
+  } else {
+    constexpr int in_a_row = Extent / W, step = Threads / in_a_row;
+    const int along = t.id() % in_a_row * W, across = t.id() / in_a_row, i = first + along;
+    const float* p = from.p;
+    if (!Edge || k + across < k_end) p += k * from.ld + (across * from.ld + (!Edge || i < from.extent ? i : 0));
+    TENON_UNROLL
+    for (int c = 0; c < depth; c += step) {
+      const bool some = !Edge || k + across + c < k_end;
+      if constexpr (W == 4) t.copy16(to + where::at(along, across + c), p, some);
+      else t.copy4(to + where::at(along, across + c), p, some);
+      if (!Edge || k + across + c + step < k_end) p += step * from.ld;
+    }
+  }
+}
 template <layout L, int Extent, int Threads, class T>
 TENON_DEVICE void fetch(const T& t, int to, const operand& from, int first, int k, int k_end) {
-  using where = shared_tile<L, Extent>;
-  const auto at = [&](int i, int kk) { return from.p + (L == layout::along_k ? i * from.ld + kk : kk * from.ld + i); };
-  if (from.vectors) {
-    constexpr int in_a_row = (L == layout::along_k ? depth : Extent) / 4;
-    TENON_UNROLL
-    for (int c = 0; c < Extent * depth / 4; c += Threads) {
-      const int chunk = c + t.id(), across = chunk / in_a_row, along = chunk % in_a_row * 4;
-      const int i = first + (L == layout::along_k ? across : along), kk = k + (L == layout::along_k ? along : across);
-      const int left = L == layout::along_k ? k_end - kk : from.extent - i;
-      const bool inside = i < from.extent && kk < k_end;
-      const int valid = inside ? left < 4 ? left : 4 : 0;
-      t.copy16(to + (L == layout::along_k ? where::at(across, along) : where::at(along, across)), inside ? at(i, kk) : from.p,
-               valid);
-    }
-  } else {
-    constexpr int in_a_row = L == layout::along_k ? depth : Extent;
-    TENON_ROLLED  // its addresses would take the registers of the sums
-        for (int c = 0; c < Extent * depth; c += Threads) {
-      const int one = c + t.id(), across = one / in_a_row, along = one % in_a_row;
-      const int i = first + (L == layout::along_k ? across : along), kk = k + (L == layout::along_k ? along : across);
-      const bool inside = i < from.extent && kk < k_end;
-      t.copy4(to + (L == layout::along_k ? where::at(across, along) : where::at(along, across)), inside ? at(i, kk) : from.p,
-              inside);
-    }
-  }
+  const auto by = [&](auto w) {
+    constexpr int width = decltype(w)::value;
+    if (first + Extent <= from.extent && k + depth <= k_end)
+      fetch<L, width, false, Extent, Threads>(t, to, from, first, k, k_end);
+    else fetch<L, width, true, Extent, Threads>(t, to, from, first, k, k_end);
+  };
+  if (L == layout::across && from.vectors) by(std::integral_constant<int, 4>{});
+  else by(std::integral_constant<int, 1>{});
 }
 
-/// v[i][e] = element i of this thread at k + e, for e < Q: 16 bytes at a time, or 8 of an operand that lies along k where Q is 2.
-template <layout L, int Extent, int Threads, int N, int Q, class T>
-TENON_DEVICE void fragment(const T& t, int base, int warp, int thread, int k, float (&v)[N][Q]) {
-  using where = shared_tile<L, Extent>;
-  if constexpr (L == layout::along_k) {
-    TENON_UNROLL
-    for (int i = 0; i < N; ++i) t.shared_run(base + where::at(element<L, Threads>(warp, thread, i), k), v[i]);
-  } else {
-    TENON_UNROLL
-    for (int e = 0; e < Q; ++e) {
-      TENON_UNROLL
-      for (int i = 0; i < N; i += 4) {
-        float four[4];
-        t.shared_run(base + where::at(element<L, Threads>(warp, thread, i), k + e), four);
-        TENON_UNROLL
-        for (int q = 0; q < 4; ++q) v[i + q][e] = four[q];
-      }
-    }
-  }
-}
-
-/// How many k a thread takes from shared memory at once, and how far the loop over them is unrolled: as far as no register spills.
-template <class Tile, layout A, layout B>
-inline constexpr int quantum = Tile::tm * Tile::tn < 64 || A == B ? 4 : 2;
-template <class Tile, layout A, layout B>
-inline constexpr int unrolled = Tile::tm * Tile::tn < 64 || (A == layout::across && B == layout::across) ? depth : 1;
-
-/// s.c += the tiles of a and b in shared memory at `base`.
-template <class Tile, layout A, layout B, class T>
-TENON_DEVICE void multiply(const T& t, accumulators<Tile>& s, int base) {
-  using memory = stage<Tile, A, B>;
-  constexpr int q = quantum<Tile, A, B>;
+/// The fragments at k of the slice at `base`.
+template <class Tile, class T>
+TENON_DEVICE void read(const T& t, int base, int k, fragments<Tile>& f) {
+  using memory = stage<Tile>;
   const place<Tile> me(t.id());
-  TENON_UNROLL_BY((unrolled<Tile, A, B>))
-  for (int k = 0; k < depth; k += q) {
-    float a[Tile::tm][q];
-    fragment<A, Tile::m, 4>(t, base, me.m, me.ty, k, a);
-    if constexpr (B == layout::along_k) {
-      TENON_UNROLL
-      for (int j = 0; j < Tile::tn; ++j) {
-        float b[q];
-        t.shared_run(base + memory::a::floats + memory::b::at(element<B, 8>(me.n, me.tx, j), k), b);
-        TENON_UNROLL
-        for (int e = 0; e < q; ++e) {
-          TENON_UNROLL
-          for (int i = 0; i < Tile::tm; ++i) s.c[i][j] += a[i][e] * b[e];
-        }
-      }
-    } else {
-      TENON_UNROLL
-      for (int e = 0; e < q; ++e) {
-        TENON_UNROLL
-        for (int j = 0; j < Tile::tn; j += 4) {
-          float b[4];
-          t.shared_run(base + memory::a::floats + memory::b::at(element<B, 8>(me.n, me.tx, j), k + e), b);
-          TENON_UNROLL
-          for (int r = 0; r < 4; ++r) {
-            TENON_UNROLL
-            for (int i = 0; i < Tile::tm; ++i) s.c[i][j + r] += a[i][e] * b[r];
-          }
-        }
-      }
+  const auto run = [&](int at, float* to) {
+    float four[4];
+    t.shared_run(at, four);
+    TENON_UNROLL
+    for (int q = 0; q < 4; ++q) to[q] = four[q];
+  };
+  TENON_UNROLL
+  for (int i = 0; i < Tile::tm; i += 4) run(base + memory::a::at(me.row(i), k), f.a + i);
+  TENON_UNROLL
+  for (int j = 0; j < Tile::tn; j += 4) run(base + memory::a::floats + memory::b::at(me.column(j), k), f.b + j);
+}
+template <class Tile>
+TENON_DEVICE void multiply(sums<Tile>& s, const fragments<Tile>& f) {
+  TENON_UNROLL
+  for (int j = 0; j < Tile::tn; ++j) {
+    TENON_UNROLL
+    for (int e = 0; e < Tile::tm; ++e) {
+      const int i = j % 2 ? Tile::tm - 1 - e : e;  // there and back: an operand stays where the multiplier has it
+      s.c[i][j] += f.a[i] * f.b[j];
     }
   }
 }
@@ -115,49 +97,53 @@ TENON_DEVICE float finished(const T& t, const gemm_problem& p, float sum, int j,
 }
 
 /// The thread's elements of c, or of this split's part of it.
-template <class Tile, layout A, layout B, class T>
-TENON_DEVICE void write(const T& t, const gemm_problem& p, const accumulators<Tile>& s, tile_index at, int split) {
+template <class Tile, class T>
+TENON_DEVICE void write(const T& t, const gemm_problem& p, const sums<Tile>& s, tile_index at, int split) {
   const place<Tile> me(t.id());
+  // What is stored by 16 bytes lies in four registers in a row, four columns of c. Were these the sums' own, c[i][j] would share its
+  // bank of registers with b[j], or half of them with a[i], and the multipliers would wait for every other operand (H100: 10 %).
+  const int zero = p.m >> 31;
   TENON_UNROLL
   for (int e = 0; e < Tile::tm; ++e) {
-    const int i = at.m * Tile::m + element<A, 4>(me.m, me.ty, e);
+    const int i = at.m * Tile::m + me.row(e);
     if (i >= p.m) continue;
     float* const row = p.splits > 1 ? p.partial + (static_cast<std::int64_t>(split) * p.m + i) * p.n : p.c + i * p.c_row;
     TENON_UNROLL
     for (int g = 0; g < Tile::tn; g += 4) {
-      const int first = at.n * Tile::n + element<B, 8>(me.n, me.tx, g);
+      const int first = at.n * Tile::n + me.column(g);
       float v[4];
       TENON_UNROLL
       for (int q = 0; q < 4; ++q) {
-        const int j = at.n * Tile::n + element<B, 8>(me.n, me.tx, g + q);
-        v[q] = s.c[e][g + q];
+        const int j = first + q;
+        v[q] = t.apart(s.c[e][g + q], zero);
         if (p.splits == 1 && j < p.n) v[q] = finished(t, p, v[q], j, row + j);
       }
-      if (B == layout::across && p.c_vectors && first + 4 <= p.n) {
+      if (p.c_vectors && first + 4 <= p.n) {
         t.store4(row + first, v);
         continue;
       }
       TENON_UNROLL
-      for (int q = 0; q < 4; ++q) {
-        const int j = at.n * Tile::n + element<B, 8>(me.n, me.tx, g + q);
-        if (j < p.n) t.store(row + j, v[q]);
-      }
+      for (int q = 0; q < 4; ++q)
+        if (first + q < p.n) t.store(row + first + q, v[q]);
     }
   }
 }
 
-/// One block's tile of c.
+/// One block's tile of c. Slices of both operands go through a ring of `stages` places. Before a slice's last k is multiplied, the
+/// next slice has come and its first fragments are read, so that neither is waited for; then its place is free for another.
 template <class Tile, layout A, layout B, class Hw>
 TENON_DEVICE void gemm_block(Hw& hw, const gemm_problem& p) {
-  using state = accumulators<Tile>;
-  using memory = stage<Tile, A, B>;
+  using state = sums<Tile>;
+  using memory = stage<Tile>;
+  static_assert(depth % 2 == 0 && stages >= 2);
   const tile_index at = tile_of(hw.block(), p.tiles_m, p.tiles_n);
   const int k_begin = hw.split() * p.k_chunk, k_end = p.k - k_begin < p.k_chunk ? p.k : k_begin + p.k_chunk;
-  const auto request = [&](const auto& t, int k, int which) {
-    const int to = which * memory::floats;
-    fetch<A, Tile::m, Tile::threads>(t, to, p.a, at.m * Tile::m, k, k_end);
-    fetch<B, Tile::n, Tile::threads>(t, to + memory::a::floats, p.b, at.n * Tile::n, k, k_end);
-    t.commit();
+  const auto request = [&](const auto& t, int k, int to) {
+    if (k < k_end) {
+      fetch<A, Tile::m, Tile::threads>(t, to, p.a, at.m * Tile::m, k, k_end);
+      fetch<B, Tile::n, Tile::threads>(t, to + memory::a::floats, p.b, at.n * Tile::n, k, k_end);
+    }
+    t.commit();  // of nothing too, for what is waited for is counted
   };
   typename Hw::template registers<state> registers;
   hw.each(registers, [&](auto& t, state& s) {
@@ -166,18 +152,34 @@ TENON_DEVICE void gemm_block(Hw& hw, const gemm_problem& p) {
       TENON_UNROLL
       for (int j = 0; j < Tile::tn; ++j) s.c[i][j] = 0;
     }
-    if (k_begin < k_end) request(t, k_begin, 0);
+    TENON_ROLLED
+    for (int i = 0; i < stages; ++i) request(t, k_begin + i * depth, i * memory::floats);
+    t.template wait<stages - 1>();
   });
-  int which = 0;
-  for (int k = k_begin; k < k_end; k += depth, which ^= 1) {
-    hw.each(registers, [&](auto& t, state&) { t.wait(); });
-    hw.sync();  // what was requested is there for all, and nobody reads the other stage any more
+  hw.sync();
+  hw.each(registers, [&](auto& t, state& s) {
+    if (k_begin < k_end) read(t, 0, 0, s.f[0]);
+  });
+  int here = 0;
+  for (int k = k_begin; k < k_end; k += depth) {
     hw.each(registers, [&](auto& t, state& s) {
-      if (k_end - k > depth) request(t, k + depth, which ^ 1);
-      multiply<Tile, A, B>(t, s, which * memory::floats);
+      TENON_UNROLL
+      for (int e = 0; e + 1 < depth; ++e) {
+        read(t, here, e + 1, s.f[(e + 1) % 2]);
+        multiply(s, s.f[e % 2]);
+      }
+      t.template wait<stages - 2>();
     });
+    hw.sync();  // the next slice is there for all, and nobody reads this one any more
+    const int next = here == (stages - 1) * memory::floats ? 0 : here + memory::floats;
+    hw.each(registers, [&](auto& t, state& s) {
+      if (k + depth < k_end) read(t, next, 0, s.f[0]);
+      request(t, k + stages * depth, here);
+      multiply(s, s.f[(depth - 1) % 2]);
+    });
+    here = next;
   }
-  hw.each(registers, [&](auto& t, state& s) { write<Tile, A, B>(t, p, s, at, hw.split()); });
+  hw.each(registers, [&](auto& t, state& s) { write<Tile>(t, p, s, at, hw.split()); });
 }
 
 inline constexpr int reduce_threads = 256;

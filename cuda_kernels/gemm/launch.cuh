@@ -7,9 +7,7 @@
 #include "cuda_kernels/machine/device.cuh"
 namespace tenon_cuda {
 template <class Tile>
-inline constexpr int blocks_a_multiprocessor = Tile::threads >= 256   ? 2
-                                               : Tile::threads >= 128 ? 4
-                                                                      : 8;
+inline constexpr int blocks_a_multiprocessor = (Tile::tm * Tile::tn > 64 ? 256 : 512) / Tile::threads;
 
 template <class Tile, layout A, layout B>
 __global__ void __launch_bounds__(Tile::threads, blocks_a_multiprocessor<Tile>)
@@ -26,7 +24,7 @@ int launch(const gemm_launch& l, cudaStream_t stream) {
   void* arguments[] = {const_cast<gemm_problem*>(&p)};
   const dim3 grid(static_cast<unsigned>(static_cast<std::int64_t>(p.tiles_m) * p.tiles_n), static_cast<unsigned>(p.splits));
   return cudaLaunchKernel(reinterpret_cast<const void*>(&gemm_kernel<Tile, A, B>), grid, dim3(Tile::threads), arguments,
-                          stage<Tile, A, B>::bytes, stream);
+                          stage<Tile>::bytes, stream);
 }
 template <class Tile>
 int launch_by_layout(const gemm_launch& l, void* stream) {
@@ -37,5 +35,6 @@ int launch_by_layout(const gemm_launch& l, void* stream) {
 }
 int launch_128(const gemm_launch& l, void* stream);
 int launch_64(const gemm_launch& l, void* stream);
+int launch_64x32(const gemm_launch& l, void* stream);
 int launch_32(const gemm_launch& l, void* stream);
 }  // namespace tenon_cuda

@@ -12,7 +12,7 @@ struct operand {
   const float* p = nullptr;
   std::int64_t ld = 0;
   int extent = 0;
-  bool vectors = false;  // p and ld allow 16 bytes at a time
+  bool vectors = false;  // it lies across, and p, ld and extent allow 16 bytes at a time: a piece is there, or it is not
 };
 
 struct gemm_problem {
@@ -27,8 +27,9 @@ struct gemm_problem {
   bool accumulate = false, c_vectors = false;
 };
 
-/// k that is in shared memory at once.
-inline constexpr int depth = 16;
+/// How many k a slice has: what a block's threads bring to shared memory, and multiply, at a time. And how many slices are on their
+/// way or in use at once.
+inline constexpr int depth = 8, stages = 4;
 
 /// A block of M×N, by threads that each have TM×TN. A warp is 4×8 threads.
 template <int M, int N, int TM, int TN>
@@ -37,24 +38,24 @@ struct tile {
   static constexpr int warps_m = M / (4 * TM), warps_n = N / (8 * TN), threads = 32 * warps_m * warps_n;
   static_assert(M == 4 * TM * warps_m && N == 8 * TN * warps_n && TM % 4 == 0 && TN % 4 == 0);
 };
-using tile_128 = tile<128, 128, 8, 8>;
-using tile_64 = tile<64, 64, 8, 4>;
+using tile_128 = tile<128, 128, 8, 16>;
+using tile_64 = tile<64, 64, 4, 8>;
+using tile_64x32 = tile<64, 32, 8, 4>;
 using tile_32 = tile<32, 32, 4, 4>;
 
-/// An operand's tile in shared memory: rows of `depth` and 4 floats more, so that rows start in different banks; or `depth` rows
-/// of `Extent`.
-template <layout L, int Extent>
+/// A slice of an operand's tile in shared memory, however it lies outside: for each k a row of `Extent`, and 4 floats more, so that a warp
+/// that brings 8 k of 4 neighbours meets 32 banks.
+template <int Extent>
 struct shared_tile {
-  static constexpr int row = L == layout::along_k ? depth + 4 : Extent;
-  static constexpr int floats = L == layout::along_k ? Extent * row : depth * row;
-  static TENON_BOTH int at(int i, int k) { return L == layout::along_k ? i * row + k : k * row + i; }
+  static constexpr int row = Extent + 4, floats = depth * row;
+  static TENON_BOTH int at(int i, int k) { return k * row + i; }
 };
-template <class Tile, layout A, layout B>
+template <class Tile>
 struct stage {
-  using a = shared_tile<A, Tile::m>;
-  using b = shared_tile<B, Tile::n>;
+  using a = shared_tile<Tile::m>;
+  using b = shared_tile<Tile::n>;
   static constexpr int floats = a::floats + b::floats;
-  static constexpr int bytes = 2 * floats * 4;  // two of them
+  static constexpr int bytes = stages * floats * 4;
   static_assert(bytes <= 48 * 1024, "more than a kernel gets without asking");
 };
 
@@ -71,13 +72,10 @@ struct place {
     tx = (lane & 1) | (lane >> 3 & 3) << 1;
     ty = lane >> 1 & 3;
   }
+  /// The row, or column, of the tile that is element i of the thread: four are side by side, then the neighbours' follow.
+  TENON_BOTH int row(int i) const { return m + i / 4 * 16 + ty * 4 + i % 4; }
+  TENON_BOTH int column(int j) const { return n + j / 4 * 32 + tx * 4 + j % 4; }
 };
-/// The row (or column) of the tile that is element i of a thread: side by side with the neighbouring threads' where an operand
-/// lies along k, four at a time where it lies across.
-template <layout L, int Threads>
-TENON_BOTH int element(int warp, int thread, int i) {
-  return L == layout::along_k ? warp + i * Threads + thread : warp + i / 4 * (4 * Threads) + thread * 4 + i % 4;
-}
 
 /// Which tile a block computes: columns of up to `tall` tiles, so that blocks that run together share operands in the L2 cache.
 struct tile_index {

@@ -68,7 +68,7 @@ inline tenon_cuda_status take_operand(const char* name, const float* p, std::int
   to = {p, how == layout::along_k ? extent_stride : k_stride, static_cast<int>(extent), false};
   const std::int64_t rows = how == layout::along_k ? extent : k;
   if (rows <= 1) to.ld = 0;  // whatever it says
-  to.vectors = reinterpret_cast<std::uintptr_t>(p) % 16 == 0 && to.ld % 4 == 0;
+  to.vectors = how == layout::across && reinterpret_cast<std::uintptr_t>(p) % 16 == 0 && to.ld % 4 == 0 && extent % 4 == 0;
   return addressable(name, rows, how == layout::along_k ? k : extent, to.ld);
 }
 }  // namespace tenon_cuda

@@ -7,7 +7,7 @@
 #include "cuda_kernels/gemm/tile.h"
 #include "tenon/ops/cuda/abi.h"
 namespace tenon_cuda {
-enum class tile_kind : int { t128, t64, t32 };
+enum class tile_kind : int { t128, t64, t64x32, t32 };
 struct gemm_launch {
   tile_kind tile = tile_kind::t128;
   layout a = layout::along_k, b = layout::along_k;

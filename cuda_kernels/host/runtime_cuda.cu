@@ -56,9 +56,12 @@ int copy(void* to, const void* from, std::size_t bytes, int direction, void* str
   return cudaMemcpyAsync(to, from, bytes, kind, static_cast<cudaStream_t>(stream));
 }
 int gemm(const gemm_launch& l, void* stream) {
-  return l.tile == tile_kind::t128  ? launch_128(l, stream)
-         : l.tile == tile_kind::t64 ? launch_64(l, stream)
-                                    : launch_32(l, stream);
+  switch (l.tile) {
+    case tile_kind::t128: return launch_128(l, stream);
+    case tile_kind::t64: return launch_64(l, stream);
+    case tile_kind::t64x32: return launch_64x32(l, stream);
+    default: return launch_32(l, stream);
+  }
 }
 }  // namespace
 

@@ -16,26 +16,26 @@ class device_thread {
   TENON_DEVICE explicit device_thread(float* shared)
       : shared_(shared), address_(static_cast<std::uint32_t>(__cvta_generic_to_shared(shared))) {}
   TENON_DEVICE int id() const { return static_cast<int>(threadIdx.x); }
-  TENON_DEVICE void copy16(int to, const float* from, int valid) const {
+  TENON_DEVICE void copy16(int to, const float* from, bool some) const {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(address_ + 4u * static_cast<std::uint32_t>(to)),
-                 "l"(from), "r"(4 * valid)
+                 "l"(from), "r"(some ? 16 : 0)
                  : "memory");
   }
-  TENON_DEVICE void copy4(int to, const float* from, int valid) const {
+  TENON_DEVICE void copy4(int to, const float* from, bool some) const {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(address_ + 4u * static_cast<std::uint32_t>(to)),
-                 "l"(from), "r"(4 * valid)
+                 "l"(from), "r"(some ? 4 : 0)
                  : "memory");
   }
   TENON_DEVICE void commit() const { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
-  TENON_DEVICE void wait() const { asm volatile("cp.async.wait_all;\n" ::: "memory"); }
-  TENON_DEVICE void shared_run(int at, float (&v)[2]) const {
-    const float2 both = *reinterpret_cast<const float2*>(shared_ + at);
-    v[0] = both.x, v[1] = both.y;
+  template <int But>
+  TENON_DEVICE void wait() const {
+    asm volatile("cp.async.wait_group %0;\n" ::"n"(But) : "memory");
   }
   TENON_DEVICE void shared_run(int at, float (&v)[4]) const {
     const float4 all = *reinterpret_cast<const float4*>(shared_ + at);
     v[0] = all.x, v[1] = all.y, v[2] = all.z, v[3] = all.w;
   }
+  TENON_DEVICE float apart(float v, int zero) const { return __int_as_float(__float_as_int(v) ^ zero); }
   TENON_DEVICE float shared(int at) const { return shared_[at]; }
   TENON_DEVICE void put(int at, float v) const { shared_[at] = v; }
   TENON_DEVICE float load(const float* p) const { return *p; }

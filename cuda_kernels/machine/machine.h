@@ -7,9 +7,11 @@
 //   hw.each(r, [&](auto& t, S& s) { … })      every thread, in any order; nothing may pass between threads inside
 //   hw.sync()                                 the barrier between two of them
 //   t.id()                                    the thread
-//   t.copy16(to, from, valid), t.copy4(…)     global to shared memory without waiting; what is not valid becomes 0
-//   t.commit(), t.wait()                      … until here, for the thread that copied; for others a sync must follow
-//   t.shared_run(at, v), t.shared(at), t.put(at, v)       shared memory, by number of floats; v is 2 or 4 of them
+//   t.copy16(to, from, some), t.copy4(…)      16 or 4 bytes, global to shared memory without waiting; 0 where not `some`
+//   t.commit(), t.wait<n>()                   … until here, but for the last n commits, for the thread that copied; for others a
+//                                             sync must follow
+//   t.shared_run(at, v), t.shared(at), t.put(at, v)       shared memory, by number of floats; v is 4 of them
+//   t.apart(v, zero)                          v, in a register of its own; `zero` is a 0 that no compiler knows to be one
 //   t.load(p), t.store(p, v), t.store4(p, v)  global memory
 #pragma once
 #include <cstdint>
@@ -19,12 +21,9 @@
 #define TENON_BOTH __host__ __device__ __forceinline__
 #define TENON_UNROLL _Pragma("unroll")
 #define TENON_ROLLED _Pragma("unroll 1")
-#define TENON_PRAGMA(text) _Pragma(#text)
-#define TENON_UNROLL_BY(times) TENON_PRAGMA(unroll times)
 #else
 #define TENON_DEVICE inline
 #define TENON_BOTH inline
 #define TENON_UNROLL
 #define TENON_ROLLED
-#define TENON_UNROLL_BY(times)
 #endif

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <map>
 #include <stdexcept>
@@ -50,7 +51,7 @@ class machine {
     long written = -1, read = -1;  // in which epoch
   };
   std::vector<word> shared_;
-  std::vector<std::vector<int>> coming_;  // of each thread: the words its copies will write
+  std::vector<std::deque<std::vector<int>>> coming_;  // of each thread, by commits: the words its copies will write
   std::int64_t block_, blocks_;
   int split_, threads_;
   long epoch_ = 0;
@@ -87,34 +88,39 @@ class machine {
     machine* b_;
     int id_;
 
-    void copy(int to, const float* from, int valid, int n) const {
-      if (valid < 0 || valid > n) throw fault("a copy of more than there is room for");
+    /// All of what it names must be there, even where it takes nothing of it: so compute-sanitizer wants it.
+    void copy(int to, const float* from, bool some, int n) const {
       if (to % n) throw fault("shared memory: misaligned");
-      touch(from, 4 * static_cast<std::size_t>(valid), 4 * static_cast<std::size_t>(n), false);
+      touch(from, 4 * static_cast<std::size_t>(n), 4 * static_cast<std::size_t>(n), false);
       for (int e = 0; e < n; ++e) {
         word& w = b_->at(to + e);
         b_->may_write(w, id_);
         w.copier = id_;
-        w.coming = e < valid ? from[e] : 0;
-        b_->coming_[static_cast<std::size_t>(id_)].push_back(to + e);
+        w.coming = some ? from[e] : 0;
+        b_->coming_[static_cast<std::size_t>(id_)].back().push_back(to + e);
       }
     }
 
    public:
     thread(machine* b, int id) : b_(b), id_(id) {}
     int id() const { return id_; }
-    void copy16(int to, const float* from, int valid) const { copy(to, from, valid, 4); }
-    void copy4(int to, const float* from, int valid) const { copy(to, from, valid, 1); }
-    void commit() const {}
+    void copy16(int to, const float* from, bool some) const { copy(to, from, some, 4); }
+    void copy4(int to, const float* from, bool some) const { copy(to, from, some, 1); }
+    void commit() const { b_->coming_[static_cast<std::size_t>(id_)].emplace_back(); }
+    template <int But>
     void wait() const {
       auto& mine = b_->coming_[static_cast<std::size_t>(id_)];
-      for (const int i : mine) b_->put(i, id_, b_->at(i).coming);
-      mine.clear();
+      for (; mine.size() > But + 1; mine.pop_front())  // the last is not committed yet
+        for (const int i : mine.front()) b_->put(i, id_, b_->at(i).coming);
     }
     template <int N>
     void shared_run(int at, float (&v)[N]) const {
       if (at % N) throw fault("shared memory: misaligned");
       for (int e = 0; e < N; ++e) v[e] = b_->get(at + e, id_);
+    }
+    float apart(float v, int zero) const {
+      if (zero) throw fault("not zero");
+      return v;
     }
     float shared(int at) const { return b_->get(at, id_); }
     void put(int at, float v) const { b_->put(at, id_, v); }
@@ -138,7 +144,7 @@ class machine {
   };
 
   machine(std::int64_t number, std::int64_t all, int split, int threads, std::size_t shared_floats)
-      : shared_(shared_floats), coming_(static_cast<std::size_t>(threads)), block_(number), blocks_(all), split_(split),
+      : shared_(shared_floats), coming_(static_cast<std::size_t>(threads), {{}}), block_(number), blocks_(all), split_(split),
         threads_(threads) {}
   std::int64_t block() const { return block_; }
   std::int64_t blocks() const { return blocks_; }
@@ -161,8 +167,9 @@ class machine {
   }
   void sync() { ++epoch_; }
   void end() const {
-    for (const auto& c : coming_)
-      if (!c.empty()) throw fault("a block ends with copies under way");
+    for (const auto& one : coming_)
+      for (const auto& commit : one)
+        if (!commit.empty()) throw fault("a block ends with copies under way");
   }
 };
 template <class F>
@@ -178,7 +185,7 @@ namespace detail {
 using tenon_cuda::layout;
 template <class Tile, layout A, layout B>
 void product(const tenon_cuda::gemm_problem& p) {
-  grid(static_cast<std::int64_t>(p.tiles_m) * p.tiles_n, p.splits, Tile::threads, tenon_cuda::stage<Tile, A, B>::bytes / 4,
+  grid(static_cast<std::int64_t>(p.tiles_m) * p.tiles_n, p.splits, Tile::threads, tenon_cuda::stage<Tile>::bytes / 4,
        [&](machine& hw) { tenon_cuda::gemm_block<Tile, A, B>(hw, p); });
 }
 template <class Tile>
@@ -194,6 +201,7 @@ inline void gemm(const tenon_cuda::gemm_launch& l) {
   switch (l.tile) {
     case tenon_cuda::tile_kind::t128: return detail::by_layout<tenon_cuda::tile_128>(l);
     case tenon_cuda::tile_kind::t64: return detail::by_layout<tenon_cuda::tile_64>(l);
+    case tenon_cuda::tile_kind::t64x32: return detail::by_layout<tenon_cuda::tile_64x32>(l);
     case tenon_cuda::tile_kind::t32: return detail::by_layout<tenon_cuda::tile_32>(l);
   }
 }

@@ -228,6 +228,33 @@ TEST_CASE("any transposition is a pair of strides, with and without parts of k")
   CHECK(imitation::fault == "");
 }
 
+TEST_CASE("rows that are no multiple of 16 bytes are read to their end and no further") {
+  for (const int extent : {5, 6, 7, 8}) {
+    constexpr int k = 9, row = 8;
+    const auto floats = static_cast<std::size_t>((k - 1) * row + extent);  // nothing is behind the last row
+    buffer a(floats), b(floats), c(64);
+    for (std::size_t i = 0; i < floats; ++i) a.p[i] = b.p[i] = static_cast<float>(i % 5);
+    auto g = sized<tenon_cuda_gemm_args>();
+    g.m = g.n = extent, g.k = k;
+    g.a = a.p, g.a_row = 1, g.a_column = row;
+    g.b = b.p, g.b_row = row, g.b_column = 1;
+    g.c = c.p, g.c_row = extent;
+    auto plan = sized<tenon_cuda_gemm_plan>();
+    REQUIRE(tenon_cuda_plan(&g, &plan) == 0);
+    CHECK(plan.vectors == (extent == 8 ? 3 : 0));
+    REQUIRE(tenon_cuda_gemm(&g) == 0);
+    bool right = true;
+    for (int i = 0; i < extent; ++i)
+      for (int j = 0; j < extent; ++j) {
+        float sum = 0;
+        for (int p = 0; p < k; ++p) sum += a.p[p * row + i] * b.p[p * row + j];
+        right &= c.p[i * extent + j] == sum;
+      }
+    CHECK(right);
+  }
+  CHECK(imitation::fault == "");
+}
+
 TEST_CASE("the small kernels give what abi.h says") {
   buffer y(1000), a(1000), b(1000);
   const float nan = std::numeric_limits<float>::quiet_NaN();

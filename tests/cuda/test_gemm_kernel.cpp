@@ -69,8 +69,8 @@ long first_wrong(const product_case& c) {
   gemm_launch l{c.tile, c.a, c.b, {}};
   gemm_problem& p = l.problem;
   const auto can = [&](const float* q, int ld) { return c.wide && reinterpret_cast<std::uintptr_t>(q) % 16 == 0 && ld % 4 == 0; };
-  p.a = {a.p, sa.second, c.m, can(a.p, sa.second)};
-  p.b = {b.p, sb.second, c.n, can(b.p, sb.second)};
+  p.a = {a.p, sa.second, c.m, c.a == layout::across && c.m % 4 == 0 && can(a.p, sa.second)};
+  p.b = {b.p, sb.second, c.n, c.b == layout::across && c.n % 4 == 0 && can(b.p, sb.second)};
   p.c = out.p, p.c_row = c.n + c.pad_c;
   p.bias = c.bias ? bias.p : nullptr;
   p.partial = c.splits > 1 ? partial.p : nullptr;
@@ -94,7 +94,7 @@ product_case with(tile_kind t, int layouts) {
   c.b = layouts & 2 ? layout::across : layout::along_k;
   return c;
 }
-constexpr tile_kind tiles[] = {tile_kind::t128, tile_kind::t64, tile_kind::t32};
+constexpr tile_kind tiles[] = {tile_kind::t128, tile_kind::t64, tile_kind::t64x32, tile_kind::t32};
 
 template <class F>
 std::string said(const F& f, int threads = 32, std::size_t floats = 64) {
@@ -153,7 +153,7 @@ TEST_CASE("NaN and infinity get through, zero times infinity too") {
   array a(20, 0, false, 0), b(20, 0, false, 0), c(1, 0, true, 0);
   gemm_launch l{tile_kind::t32, layout::along_k, layout::along_k, {}};
   gemm_problem& p = l.problem;
-  p.a = {a.p, 20, 1, true}, p.b = {b.p, 20, 1, true};
+  p.a = {a.p, 20, 1, false}, p.b = {b.p, 20, 1, false};
   p.c = c.p, p.c_row = 1, p.m = p.n = 1, p.k = 20, p.k_chunk = 32, p.tiles_m = p.tiles_n = 1;
   for (const float bad : {poison, inf}) {
     a.p[17] = bad;
@@ -201,7 +201,7 @@ TEST_CASE("every tile of a grid is computed once") {
 
 TEST_CASE("the emulator sees races, unfinished copies, bad addresses and what nobody wrote") {
   using emulator::machine;
-  array in(8, 0, false, 1), odd(8, 1, false, 1);
+  array in(8, 0, false, 1), odd(8, 1, false, 1), five(5, 0, false, 1);
   const auto phases = [](const auto& first, bool sync, const auto& second) {
     return [=](machine& hw) {
       machine::registers<none> r;
@@ -213,8 +213,8 @@ TEST_CASE("the emulator sees races, unfinished copies, bad addresses and what no
   const auto put = [](auto& t) { t.put(t.id(), 1); };
   const auto next = [](auto& t) { (void)t.shared((t.id() + 1) % 32); };
   const auto idle = [](auto&) {};
-  const auto copy = [&](auto& t) { t.id() == 0 ? t.copy16(0, in.p, 4) : void(); };
-  const auto wait = [](auto& t) { t.wait(); };
+  const auto copy = [&](auto& t) { t.id() == 0 ? t.copy16(0, in.p, true) : void(); };
+  const auto wait = [](auto& t) { t.commit(), t.template wait<0>(); };
   const auto get = [](auto& t) { t.id() == 0 ? void(t.shared(0)) : void(); };
   CHECK(said(phases(put, true, next)) == "");
   CHECK(said(phases(put, false, next)) == "shared memory: read without a barrier");
@@ -232,11 +232,15 @@ TEST_CASE("the emulator sees races, unfinished copies, bad addresses and what no
   CHECK(said(phases(copy, true, idle)) == "a block ends with copies under way");
   CHECK(said(phases(idle, true, get)) == "shared memory: read before anybody wrote it");
   CHECK(said(phases([](auto& t) { t.put(t.id() + 40, 1); }, true, idle)) == "shared memory: out of bounds");
-  CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, in.p + 5, 4) : void(); }, true, idle)) ==
+  CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, in.p + 5, true) : void(); }, true, idle)) ==
         "global memory: misaligned");
-  CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, in.p + 8, 1) : void(); }, true, idle)) ==
+  for (const bool some : {true, false})
+    CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, in.p + 8, some) : void(); }, true, idle)) ==
+          "global memory: out of bounds");
+  CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, five.p + 4, true) : void(); }, true, idle)) ==
         "global memory: out of bounds");
   CHECK(said(phases([&](auto& t) { (void)t.load(in.p + 8); }, true, idle)) == "global memory: out of bounds");
   CHECK(said(phases([&](auto& t) { t.store(in.p, 1); }, true, idle)) == "global memory: a write to an input");
-  CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, odd.p, 4) : void(); }, true, idle)) == "global memory: misaligned");
+  CHECK(said(phases([&](auto& t) { t.id() == 0 ? t.copy16(0, odd.p, true) : void(); }, true, idle)) ==
+        "global memory: misaligned");
 }
