@@ -4,6 +4,8 @@
 // the library's host side.
 #pragma once
 #include <cstdlib>
+#include <functional>
+#include <mutex>
 #include "cuda/emulator.hpp"
 #include "cuda_kernels/host/abi.cpp"
 
@@ -15,14 +17,20 @@ inline int calls = 0, fail_at = -1;  // which call gives `broken`; −1: none
 inline int launches = 0, multiprocessors = 4;
 inline std::map<void*, std::size_t> live;
 inline std::string fault;  // of the emulator: a kernel did what it must not
+inline std::function<void()> before_reduce;  // between the two launches of a product that is cut along k
+inline std::recursive_mutex one;  // threads come one after the other
 
-inline bool fails() { return calls++ == fail_at; }
+inline bool fails() {
+  const std::lock_guard alone(one);
+  return calls++ == fail_at;
+}
 inline void start(int fail = -1) {
   calls = launches = 0;
   fail_at = fail;
 }
 template <class F>
 int launch(const F& kernel) {
+  const std::lock_guard alone(one);
   if (fails()) return broken;
   ++launches;
   try {
@@ -34,6 +42,7 @@ int launch(const F& kernel) {
   return 0;
 }
 inline int allocate(void** to, std::size_t bytes) {
+  const std::lock_guard alone(one);
   if (fails()) return broken;
   if (bytes > (std::size_t{1} << 32)) return 2;
   void* const p = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -44,6 +53,7 @@ inline int allocate(void** to, std::size_t bytes) {
   return 0;
 }
 inline int release(void* p) {
+  const std::lock_guard alone(one);
   if (fails()) return broken;
   if (!live.erase(p)) return 1;
   emulator::unmap(p);
@@ -83,7 +93,10 @@ const tenon_cuda::runtime_table& tenon_cuda::runtime() noexcept {
       copy,
       [](void*) { return fails() ? broken : 0; },
       [](const gemm_launch& l, void*) { return launch([&] { emulator::gemm(l); }); },
-      [](const gemm_problem& p, void*) { return launch([&] { emulator::reduce(p); }); },
+      [](const gemm_problem& p, void*) {
+        if (before_reduce) before_reduce();
+        return launch([&] { emulator::reduce(p); });
+      },
       [](const tenon_cuda_map_args& a, void*) { return launch([&] { emulator::map(a); }); },
       [](const tenon_cuda_sum_args& a, void*) { return launch([&] { emulator::sum(a); }); },
       [](const tenon_cuda_update_args& a, void*) { return launch([&] { emulator::update(a); }); },

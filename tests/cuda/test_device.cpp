@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // tenon::cuda_device over the library's host side, an imitated runtime and emulated kernels: a model of linear layers and relu
 // gives the host's numbers, an MLP trains as on the host, and a runtime call that fails is an error that leaves parameters alone.
+#include <atomic>
+#include <chrono>
+#include <thread>
 #include "catch.hpp"
 #include "cuda/imitation.hpp"
 #include "support/witness.hpp"
@@ -147,6 +150,61 @@ TEST_CASE("every runtime call of a forward and a backward fails once: an error, 
     REQUIRE(n < 300);
   }
   CHECK(failures > 30);
+  CHECK(imitation::live.empty());
+}
+
+TEST_CASE("two threads infer at once over one reserved workspace: each gets its own numbers") {
+  imitation::start();
+  {
+    constexpr auto long_sums = tenon::network({512}, nn::linear{.out = 6});
+    cuda_device gpu{};
+    gpu.reserve(1 << 18);
+    const tenon::model<long_sums, cuda_device> net{{.seed = 3, .device = gpu}};
+    const auto a = sent(integers(7 * 512, 1), {7, 512}), b = sent(integers(7 * 512, 2), {7, 512});
+    const auto want_a = numbers(net(a)), want_b = numbers(net(b));
+    REQUIRE(want_a != want_b);
+    // The first product waits between its launches until the other thread is through, or has had time enough and was kept out.
+    std::atomic<bool> begun = false, through = false;
+    imitation::before_reduce = [&] {
+      if (begun.exchange(true)) return;
+      for (int i = 0; i < 200 && !through; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    std::vector<float> got_b;
+    std::thread other([&] {
+      while (!begun) std::this_thread::yield();
+      got_b = numbers(net(b));
+      through = true;
+    });
+    const auto got_a = numbers(net(a));
+    begun = true;
+    other.join();
+    imitation::before_reduce = nullptr;
+    CHECK(got_a == want_a);
+    CHECK(got_b == want_b);
+  }
+  CHECK(imitation::fault == "");
+  CHECK(imitation::live.empty());
+}
+
+TEST_CASE("a workspace serves the device and stream that it was reserved for, and no other") {
+  imitation::start();
+  {
+    cuda_device gpu{};
+    gpu.reserve(1 << 16);
+    int other = 0;
+    gpu.stream = &other;
+    const tenon::model<mlp, cuda_device> net{{.device = gpu}};
+    const auto x = sent(wave(24, 1), {2, 12});
+    const auto f = failed([&] { (void)net(x); });
+    CHECK(f.message() ==
+          "[cuda] workspace of another device or stream: value out of range. Call reserve() after setting them, once for each "
+          "stream.");
+    gpu.reserve(1 << 16);
+    const tenon::model<mlp, cuda_device> again{{.device = gpu}};
+    (void)again(x);
+    gpu.stream = reinterpret_cast<void*>(std::uintptr_t{2});
+    CHECK(failed([&] { gpu.reserve(1 << 16); }).code == errc::value);
+  }
   CHECK(imitation::live.empty());
 }
 

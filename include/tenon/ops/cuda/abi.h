@@ -58,7 +58,9 @@ typedef struct tenon_cuda_gemm_args {
   float* c;
   int64_t c_row;
   const float* bias;
-  void* workspace; /* device memory, or null: then products of few tiles run on few multiprocessors */
+  /* Device memory, or null: then products of few tiles run on few multiprocessors. It serves one product at a time: two launches
+   * go through it, so products that share it are called one after the other (a lock where threads do) and on one stream. */
+  void* workspace;
   uint64_t workspace_bytes;
 } tenon_cuda_gemm_args;
 

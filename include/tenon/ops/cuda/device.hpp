@@ -7,6 +7,8 @@
 // Ops are queued on `stream` and do not wait; upload and download do. A layer whose op is not here stops the compiler with the
 // overload to add (ops/op.hpp). Optimizers: tenon/train/cuda.hpp.
 #pragma once
+#include <memory>
+#include <mutex>
 #include "tenon/ops/cuda/call.hpp"
 #include "tenon/ops/executor.hpp"
 #include "tenon/ops/gemm.hpp"
@@ -14,12 +16,23 @@
 #include "tenon/ops/reduce.hpp"
 #if TENON_EXCEPTIONS
 namespace tenon {
+namespace cuda::detail {
+/// Memory for the parts of products, shared by all copies of an executor. A product writes its parts and then adds them up, in two
+/// launches: the lock keeps those of two threads apart, and from there on the order of the one stream does.
+struct workspace {
+  storage memory;
+  int device;
+  void* stream;
+  std::mutex one{};
+};
+}  // namespace cuda::detail
 /// Device number `device`, stream `stream` (a cudaStream_t; null: the default stream). With a workspace (reserve), products of few
-/// tiles are cut along k, too; it must not serve two streams at a time.
+/// tiles are cut along k, too. Copies share it, those in clones and shares of a model as well, and any of their threads may compute
+/// at once; it serves the device and stream that it was reserved for, so another stream is a cuda_device with a reserve of its own.
 struct cuda_device {
   int device = 0;
   void* stream = nullptr;
-  storage workspace{};
+  std::shared_ptr<cuda::detail::workspace> workspace{};
 
   static constexpr tenon::device_type type = tenon::device_type::cuda;
   /// Errors: library, version, no_device, no_memory, overflow, device_fault.
@@ -46,10 +59,17 @@ struct cuda_device {
   void download(void* host, const void* from, std::size_t bytes) const { move(host, from, bytes, TENON_CUDA_TO_HOST); }
   /// Waits until all that is queued on the stream is done. Errors: as try_allocate.
   void synchronize() const { check(cuda::calls().synchronize(device, stream), "synchronize"); }
-  /// Memory for the parts of products that are cut along k; 8 MiB serve a training step of most networks. Errors: as try_allocate.
+  /// Memory for the parts of products that are cut along k; 8 MiB serve a training step of most networks. After `device` and `stream`
+  /// are set. Errors: as try_allocate; value: cudaStreamPerThread, which is another stream in each thread.
   void reserve(std::size_t bytes) {
+    if (reinterpret_cast<std::uintptr_t>(stream) == 2)
+      detail::raise(errc::value, "cuda",
+                    {.argument = "stream: a workspace cannot serve cudaStreamPerThread",
+                     .remedy = "It is another stream in each thread: give a stream of your own."});
     failure f;
-    detail::check(try_allocate(bytes, workspace, f), f);
+    storage memory;
+    detail::check(try_allocate(bytes, memory, f), f);
+    workspace.reset(new cuda::detail::workspace{std::move(memory), device, stream});
   }
 
   /// Throws what a status says.
@@ -89,7 +109,8 @@ struct strided {
   const float* p;
   extent row, column;
 };
-/// c[m, n] = a·b (+ bias) (+ c), c dense; the larger of the executor's workspace and the planned scratch serves.
+/// c[m, n] = a·b (+ bias) (+ c), c dense; the larger of the executor's workspace and the planned scratch serves. Errors: as
+/// cuda_device::try_allocate; value: the workspace is another stream's.
 inline void product(const execution& ex, extent m, extent n, extent k, const strided& a, const strided& b, float* c,
                     const float* bias, bool accumulate) {
   auto g = arguments<tenon_cuda_gemm_args>(ex);
@@ -99,11 +120,24 @@ inline void product(const execution& ex, extent m, extent n, extent k, const str
   g.b = b.p, g.b_row = b.row, g.b_column = b.column;
   g.c = c, g.c_row = n;
   g.bias = bias;
-  const storage& own = ex.device.workspace;
-  const bool reserved = own.bytes() > ex.per_thread;
-  g.workspace = reserved ? own.data() : ex.scratch;
-  g.workspace_bytes = !g.workspace ? 0 : reserved ? own.bytes() : ex.per_thread;
-  cuda_device::check(calls().gemm(&g), "cuda");
+  workspace* const own = ex.device.workspace.get();
+  if (!own || own->memory.bytes() <= ex.per_thread) {
+    g.workspace = ex.scratch;  // of this call alone
+    g.workspace_bytes = g.workspace ? ex.per_thread : 0;
+    return cuda_device::check(calls().gemm(&g), "cuda");
+  }
+  if (own->device != g.device || own->stream != g.stream)
+    tenon::detail::raise(errc::value, "cuda",
+                         {.argument = "workspace of another device or stream",
+                          .remedy = "Call reserve() after setting them, once for each stream."});
+  g.workspace = own->memory.data();
+  g.workspace_bytes = own->memory.bytes();
+  tenon_cuda_status s;
+  {
+    const std::lock_guard alone(own->one);
+    s = calls().gemm(&g);
+  }
+  cuda_device::check(s, "cuda");
 }
 inline void map(const execution& ex, int kind, const array& y, const float* a, const float* b, float value = 0) {
   auto m = arguments<tenon_cuda_map_args>(ex);
