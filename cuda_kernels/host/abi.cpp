@@ -1,11 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 // The exported functions: validate, choose, launch, report. Nothing here throws, prints, allocates on the host or keeps state, but
 // for the text of a thread's last error.
+#include <cstddef>
 #include "cuda_kernels/gemm/choose.h"
 #include "cuda_kernels/host/check.h"
 #define TENON_EXPORT extern "C" __attribute__((visibility("default")))
 namespace tenon_cuda {
 namespace {
+// What a caller of 1.0 has of each struct: never less is taken, and never more written unless its size says so. They stay as they
+// are when a struct grows, which it does at its end, with the minor version.
+template <class Struct>
+constexpr std::uint64_t first_size = 0;
+#define TENON_FIRST_SIZE(type, last, bytes)                                                                                \
+  template <>                                                                                                              \
+  constexpr std::uint64_t first_size<type> = bytes;                                                                        \
+  static_assert(offsetof(type, size) == 0 && offsetof(type, last) + sizeof(type::last) == bytes, "1.0 had other members"); \
+  static_assert(TENON_CUDA_ABI_MINOR > 0 ? sizeof(type) >= bytes : sizeof(type) == bytes, "a struct grows with a minor version")
+TENON_FIRST_SIZE(tenon_cuda_device_info, name, 296);
+TENON_FIRST_SIZE(tenon_cuda_gemm_args, workspace_bytes, 136);
+TENON_FIRST_SIZE(tenon_cuda_gemm_plan, workspace_bytes, 32);
+TENON_FIRST_SIZE(tenon_cuda_map_args, reserved, 64);
+TENON_FIRST_SIZE(tenon_cuda_sum_args, x, 64);
+TENON_FIRST_SIZE(tenon_cuda_update_args, epsilon, 120);
+#undef TENON_FIRST_SIZE
+
+/// What a caller made room for: checked before anything is worked out, so that an error comes first. Errors: STRUCT, NULL.
+template <class Struct>
+tenon_cuda_status room_of(const Struct* to, std::uint64_t first) noexcept {
+  if (!to) return fail(TENON_CUDA_NULL, "the result is a null pointer");
+  if (to->size >= first && to->size <= largest_struct) return TENON_CUDA_OK;
+  return fail(TENON_CUDA_STRUCT, "size of the result: got %llu, expected %llu to %llu", static_cast<unsigned long long>(to->size),
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(largest_struct));
+}
+/// As much as the caller has room for. Its size stays.
+template <class Struct>
+void give(Struct* to, Struct from) noexcept {
+  from.size = to->size;
+  std::memcpy(to, &from, static_cast<std::size_t>(from.size < sizeof from ? from.size : sizeof from));
+}
+
 /// Makes a device current for as long as it lives.
 class on_device {
   int before_ = -1, error_ = 0;
@@ -51,7 +84,7 @@ constexpr std::int64_t most = 0x7fffffff, most_extent = most - 128;  // a tile m
 /// Everything about a product but its cut. `nothing`: c has no elements.
 tenon_cuda_status check_gemm(const tenon_cuda_gemm_args* given, tenon_cuda_gemm_args& a, gemm_launch& l, bool& nothing) noexcept {
   nothing = false;
-  if (const auto s = take(given, a, sizeof(tenon_cuda_gemm_args))) return s;
+  if (const auto s = take(given, a, first_size<tenon_cuda_gemm_args>)) return s;
   if (const auto s = device_number(a.device)) return s;
   if (a.flags & ~static_cast<std::uint32_t>(TENON_CUDA_ACCUMULATE))
     return fail(TENON_CUDA_VALUE, "flags: got %u, expected 0 or %d", a.flags, TENON_CUDA_ACCUMULATE);
@@ -113,13 +146,13 @@ TENON_EXPORT tenon_cuda_status tenon_cuda_device_count(int32_t* count) {
   return TENON_CUDA_OK;
 }
 TENON_EXPORT tenon_cuda_status tenon_cuda_device_properties(int32_t device, tenon_cuda_device_info* to) {
-  tenon_cuda_device_info info;
-  if (const auto s = take(to, info, sizeof(tenon_cuda_device_info))) return s;
+  if (const auto s = room_of(to, first_size<tenon_cuda_device_info>)) return s;
   int n = 0;
   if (const int e = runtime().device_count(&n)) return runtime_failed(e, "cudaGetDeviceCount");
   if (device < 0 || device >= n) return fail(TENON_CUDA_DEVICE, "device: got %d, expected 0 to %d", device, n - 1);
+  tenon_cuda_device_info info{};
   if (const int e = runtime().properties(device, &info)) return runtime_failed(e, "cudaGetDeviceProperties");
-  *to = info;
+  give(to, info);
   return TENON_CUDA_OK;
 }
 TENON_EXPORT tenon_cuda_status tenon_cuda_allocate(int32_t device, uint64_t bytes, void** to) {
@@ -155,8 +188,7 @@ TENON_EXPORT tenon_cuda_status tenon_cuda_synchronize(int32_t device, void* stre
 }
 
 TENON_EXPORT tenon_cuda_status tenon_cuda_plan(const tenon_cuda_gemm_args* args, tenon_cuda_gemm_plan* plan) {
-  tenon_cuda_gemm_plan to;
-  if (const auto s = take(plan, to, sizeof(tenon_cuda_gemm_plan))) return s;
+  if (const auto s = room_of(plan, first_size<tenon_cuda_gemm_plan>)) return s;
   tenon_cuda_gemm_args a;
   gemm_launch l;
   gemm_choice choice;
@@ -165,10 +197,12 @@ TENON_EXPORT tenon_cuda_status tenon_cuda_plan(const tenon_cuda_gemm_args* args,
   if (!nothing)
     if (const auto s = cut_gemm(a, l, choice)) return s;
   const tile_facts f = facts_of(choice.tile);
-  plan->tile_m = f.m, plan->tile_n = f.n;
-  plan->splits = choice.splits;
-  plan->vectors = (l.problem.a.vectors ? 1 : 0) | (l.problem.b.vectors ? 2 : 0);
-  plan->workspace_bytes = static_cast<uint64_t>(choice.workspace);
+  tenon_cuda_gemm_plan to{};
+  to.tile_m = f.m, to.tile_n = f.n;
+  to.splits = choice.splits;
+  to.vectors = (l.problem.a.vectors ? 1 : 0) | (l.problem.b.vectors ? 2 : 0);
+  to.workspace_bytes = static_cast<uint64_t>(choice.workspace);
+  give(plan, to);
   return TENON_CUDA_OK;
 }
 TENON_EXPORT tenon_cuda_status tenon_cuda_gemm(const tenon_cuda_gemm_args* args) {
@@ -189,7 +223,7 @@ TENON_EXPORT tenon_cuda_status tenon_cuda_gemm(const tenon_cuda_gemm_args* args)
 }
 TENON_EXPORT tenon_cuda_status tenon_cuda_map(const tenon_cuda_map_args* args) {
   tenon_cuda_map_args a;
-  if (const auto s = take(args, a, sizeof a)) return s;
+  if (const auto s = take(args, a, first_size<tenon_cuda_map_args>)) return s;
   if (a.kind < TENON_CUDA_FILL || a.kind > TENON_CUDA_SIGMOID_DX)
     return fail(TENON_CUDA_VALUE, "kind: got %d, expected 0 to %d", a.kind, TENON_CUDA_SIGMOID_DX);
   if (const auto s = extent("n", a.n, INT64_MAX / 4)) return s;
@@ -206,7 +240,7 @@ TENON_EXPORT tenon_cuda_status tenon_cuda_map(const tenon_cuda_map_args* args) {
 }
 TENON_EXPORT tenon_cuda_status tenon_cuda_sum(const tenon_cuda_sum_args* args) {
   tenon_cuda_sum_args a;
-  if (const auto s = take(args, a, sizeof a)) return s;
+  if (const auto s = take(args, a, first_size<tenon_cuda_sum_args>)) return s;
   if (const auto s = extent("outer", a.outer, most)) return s;
   if (const auto s = extent("length", a.length, most)) return s;
   if (const auto s = extent("inner", a.inner, most)) return s;
@@ -218,7 +252,7 @@ TENON_EXPORT tenon_cuda_status tenon_cuda_sum(const tenon_cuda_sum_args* args) {
 }
 TENON_EXPORT tenon_cuda_status tenon_cuda_update(const tenon_cuda_update_args* args) {
   tenon_cuda_update_args a;
-  if (const auto s = take(args, a, sizeof a)) return s;
+  if (const auto s = take(args, a, first_size<tenon_cuda_update_args>)) return s;
   if (a.kind != TENON_CUDA_SGD && a.kind != TENON_CUDA_ADAM)
     return fail(TENON_CUDA_VALUE, "kind: got %d, expected 0 or 1", a.kind);
   if (const auto s = extent("n", a.n, INT64_MAX / 4)) return s;

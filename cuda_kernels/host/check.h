@@ -20,16 +20,24 @@ inline tenon_cuda_status runtime_failed(int error, const char* what) noexcept {
   return fail(error, "%s: CUDA error %d, %s", what, error, runtime().text(error));
 }
 
-/// A struct of a caller as this library knows it: what an earlier caller did not have is zero. Errors: STRUCT, NULL.
+constexpr std::uint64_t largest_struct = 4096;
+/// A struct of a caller as this library knows it: what an earlier caller did not have is zero, and what a later one has beyond it
+/// must be, so that nothing is ignored that somebody asked for. Errors: STRUCT, NULL.
 template <class Args>
 tenon_cuda_status take(const Args* given, Args& to, std::uint64_t first_size) noexcept {
   if (!given) return fail(TENON_CUDA_NULL, "the arguments are a null pointer");
-  if (given->size < first_size || given->size > sizeof(Args))
+  const std::uint64_t size = given->size;
+  if (size < first_size || size > largest_struct)
     return fail(TENON_CUDA_STRUCT, "size of the arguments: got %llu, expected %llu to %llu",
-                static_cast<unsigned long long>(given->size), static_cast<unsigned long long>(first_size),
-                static_cast<unsigned long long>(sizeof(Args)));
+                static_cast<unsigned long long>(size), static_cast<unsigned long long>(first_size),
+                static_cast<unsigned long long>(largest_struct));
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(given);
+  for (std::uint64_t i = sizeof(Args); i < size; ++i)
+    if (bytes[i])
+      return fail(TENON_CUDA_STRUCT, "byte %llu of the arguments: got %d, expected 0: this library knows %llu",
+                  static_cast<unsigned long long>(i), bytes[i], static_cast<unsigned long long>(sizeof(Args)));
   std::memset(&to, 0, sizeof to);
-  std::memcpy(&to, given, static_cast<std::size_t>(given->size));
+  std::memcpy(&to, given, static_cast<std::size_t>(size < sizeof(Args) ? size : sizeof(Args)));
   return TENON_CUDA_OK;
 }
 

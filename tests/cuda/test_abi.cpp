@@ -120,7 +120,7 @@ TEST_CASE("what a product refuses, before anything is launched") {
   };
   const bad all[] = {
       {TENON_CUDA_STRUCT, "size of the arguments", [](auto& g) { g.size -= 1; }},
-      {TENON_CUDA_STRUCT, "size of the arguments", [](auto& g) { g.size += 8; }},
+      {TENON_CUDA_STRUCT, "size of the arguments", [](auto& g) { g.size = 4097; }},
       {TENON_CUDA_DEVICE, "device: got -1", [](auto& g) { g.device = -1; }},
       {101, "cudaSetDevice: CUDA error 101", [](auto& g) { g.device = 2; }},
       {TENON_CUDA_VALUE, "flags: got 2", [](auto& g) { g.flags = 2; }},
@@ -157,6 +157,61 @@ TEST_CASE("what a product refuses, before anything is launched") {
     g.a = g.b = nullptr, g.c = nullptr;
     CHECK(tenon_cuda_gemm(&g) == 0);
   }
+}
+
+namespace {
+// A struct that a later minor version made longer, as a library of that version knows it.
+struct later_sum : tenon_cuda_sum_args {
+  std::int64_t added;
+};
+struct later_plan : tenon_cuda_gemm_plan {
+  std::int64_t added;
+};
+}  // namespace
+
+TEST_CASE("a struct that grows serves earlier callers and later ones") {
+  buffer x(64, 2), y(64);
+  // An earlier caller: what it does not have is zero, and what lies behind it is not read.
+  alignas(later_sum) unsigned char memory[tenon_cuda::largest_struct];
+  std::memset(memory, 0xee, sizeof memory);
+  auto* const earlier = new (memory) tenon_cuda_sum_args(sized<tenon_cuda_sum_args>());
+  earlier->length = 3;
+  later_sum taken;
+  CHECK(tenon_cuda::take(reinterpret_cast<const later_sum*>(memory), taken, tenon_cuda::first_size<tenon_cuda_sum_args>) == 0);
+  CHECK(taken.length == 3);
+  CHECK(taken.added == 0);
+  // A later caller: what this library does not know must be zero.
+  later_sum s;
+  s.size = sizeof s, s.added = 0;
+  s.device = 0, s.stream = nullptr;
+  s.outer = 4, s.length = 2, s.inner = 1, s.y = y.p, s.x = x.p;
+  CHECK(tenon_cuda_sum(&s) == 0);
+  CHECK(y.p[1] == 8);
+  s.added = 1;
+  CHECK(tenon_cuda_sum(&s) == TENON_CUDA_STRUCT);
+  CHECK(text() == "byte 64 of the arguments: got 1, expected 0: this library knows 64");
+  CHECK(y.p[1] == 8);
+  // A result for an earlier caller: no byte behind its struct is written.
+  alignas(later_plan) unsigned char out[sizeof(later_plan)];
+  std::memset(out, 0xee, sizeof out);
+  auto* const plan = new (out) tenon_cuda_gemm_plan(sized<tenon_cuda_gemm_plan>());
+  later_plan full;
+  full.size = sizeof full, full.tile_m = 9, full.tile_n = 8, full.splits = 7, full.vectors = 6, full.workspace_bytes = 5;
+  tenon_cuda::give(reinterpret_cast<later_plan*>(out), full);
+  CHECK(plan->tile_m == 9);
+  CHECK(plan->workspace_bytes == 5);
+  CHECK(plan->size == sizeof(tenon_cuda_gemm_plan));
+  for (std::size_t i = sizeof(tenon_cuda_gemm_plan); i < sizeof out; ++i) CHECK(out[i] == 0xee);
+  // And for a later one: its size stays, so that it knows how much of it is filled in by whom.
+  struct {
+    tenon_cuda_device_info info;
+    std::int64_t added;
+  } later{sized<tenon_cuda_device_info>(), 7};
+  later.info.size = sizeof later;
+  CHECK(tenon_cuda_device_properties(0, &later.info) == 0);
+  CHECK(later.info.major == 9);
+  CHECK(later.info.size == sizeof later);
+  CHECK(later.added == 7);
 }
 
 TEST_CASE("what the others refuse") {
