@@ -14,7 +14,7 @@ import common
 
 BUILD = common.ROOT / "build/cuda"
 PASSED = BUILD / "passed"
-LIBRARY = BUILD / "cuda_kernels/libtenon_cuda.so.0"
+LIBRARY = BUILD / "cuda_kernels/libtenon_cuda.so.1"
 ONE_AT_A_TIME = threading.Lock()
 TARGETS = ("sm_80", "sm_90a")
 PRODUCTS = 4 * 4  # kernels of products: tiles times layouts

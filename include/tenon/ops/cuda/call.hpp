@@ -4,10 +4,12 @@
 //   1. what use_library() named: a file, or the function of a library that is linked
 //   2. the file in the environment variable TENON_CUDA_LIBRARY
 //   3. the program itself and what it is linked with
-//   4. libtenon_cuda.so.0, as the system's loader finds libraries
+//   4. libtenon_cuda.so.1, as the system's loader finds libraries; the number is the ABI's major version
 #pragma once
 #include <dlfcn.h>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include "tenon/core/error.hpp"
 #include "tenon/ops/cuda/absent.hpp"
 namespace tenon::cuda {
@@ -15,41 +17,83 @@ namespace detail {
 using tenon::detail::fail;
 using tenon::detail::text_buffer;
 using functions = const tenon_cuda_api*();
-inline constexpr const char* usual_name = "libtenon_cuda.so.0";
+using abi_function = std::uint32_t();
+struct file_name {
+  char text[20] = "libtenon_cuda.so.";
+  constexpr file_name() noexcept { text[17] = static_cast<char>('0' + TENON_CUDA_ABI_MAJOR); }
+};
+inline constexpr file_name usual_name;
 inline constexpr const char* how_to_build =
-    " Build it where nvcc is: meson setup build && ninja -C build cuda_kernels/libtenon_cuda.so.0.1.0; then set "
-    "TENON_CUDA_LIBRARY to that file, or call tenon::cuda::use_library(file).";
+    "Build it where nvcc is: meson setup build && ninja -C build tenon_cuda; then set TENON_CUDA_LIBRARY to "
+    "build/cuda_kernels/libtenon_cuda.so, or call tenon::cuda::use_library(file).";
 
-/// Whether a library's table is one that this header can call. Errors: version, library (no table).
-inline errc check_table(const tenon_cuda_api* t, const char* file, failure& why) noexcept {
+/// Whether a library of this version is one that this header can call. Errors: version.
+inline errc check_version(std::uint32_t abi, const char* file, failure& why) noexcept {
   constexpr const char* remedy = "Build the library and the program from one version of Tenon.";
-  if (!t) return fail(why, errc::library, "cuda", {.argument = file, .remedy = "It has no table of functions."});
-  const int major = static_cast<int>(t->abi >> 16), minor = static_cast<int>(t->abi & 0xffff);
+  const int major = static_cast<int>(abi >> 16), minor = static_cast<int>(abi & 0xffff);
   if (major != TENON_CUDA_ABI_MAJOR)
     return fail(why, errc::version, "cuda", {.argument = file, .got = major, .expected = TENON_CUDA_ABI_MAJOR, .remedy = remedy});
-  if (minor < TENON_CUDA_ABI_MINOR || t->size < sizeof(tenon_cuda_api))
+  if (minor < TENON_CUDA_ABI_MINOR)
     return fail(
         why, errc::version, "cuda",
         {.argument = file, .got = minor, .expected = TENON_CUDA_ABI_MINOR, .relation = "minor at least ", .remedy = remedy});
   return errc::ok;
 }
+/// Whether a library's table is one that this header can call. Errors: version, library (no table, or a short one).
+inline errc check_table(const tenon_cuda_api* t, const char* file, failure& why) noexcept {
+  if (!t) return fail(why, errc::library, "cuda", {.argument = file, .remedy = "It has no table of functions."});
+  if (const errc c = check_version(t->abi, file, why); c != errc::ok) return c;
+  constexpr auto least = static_cast<std::int64_t>(sizeof(tenon_cuda_api));
+  if (t->size < sizeof(tenon_cuda_api))
+    return fail(why, errc::library, "cuda",
+                {.argument = file,
+                 .got = static_cast<std::int64_t>(t->size),
+                 .expected = least,
+                 .relation = "a table of at least ",
+                 .remedy = "Build the library and the program from one version of Tenon."});
+  return errc::ok;
+}
+/// The argument is the file and the loader's reason; of a long name, its end.
 inline errc not_found(const char* file, const char* reason, failure& why) noexcept {
+  constexpr std::size_t shown = 32;
+  const std::size_t length = std::strlen(file);
+  if (std::strncmp(reason, file, length) == 0) {  // the loader repeats the name
+    reason += length;
+    while (*reason == ':' || *reason == ' ') ++reason;
+  }
   text_buffer b;
-  b << "Tried " << file << ": " << (reason ? reason : "it has no tenon_cuda_functions") << "." << how_to_build;
-  tenon::detail::copy_text(tried, sizeof tried, b.c_str());
-  return fail(why, errc::library, "cuda", {.argument = file, .remedy = tried});
+  const char* name = file;
+  if (length > shown) {
+    name += length - shown;
+    while ((static_cast<unsigned char>(*name) & 0xc0u) == 0x80u) ++name;  // not from within a character
+    b << "…";
+  }
+  b << name << ": " << reason;
+  return fail(why, errc::library, "cuda", {.argument = b.c_str(), .remedy = how_to_build});
+}
+/// The table of a library whose symbols `find` gives. Its version is asked for before anything else of it is touched, by the one
+/// function whose form no version changes. Errors: library, version.
+template <class Find>
+errc take_table(const Find& find, const char* file, const tenon_cuda_api*& to, failure& why) noexcept {
+  auto* const abi = reinterpret_cast<abi_function*>(find("tenon_cuda_abi"));
+  if (!abi) return not_found(file, "it has no tenon_cuda_abi", why);
+  if (const errc c = check_version(abi(), file, why); c != errc::ok) return c;
+  auto* const f = reinterpret_cast<functions*>(find("tenon_cuda_functions"));
+  if (!f) return not_found(file, "it has no tenon_cuda_functions", why);
+  const tenon_cuda_api* const t = f();
+  if (const errc c = check_table(t, file, why); c != errc::ok) return c;
+  to = t;
+  return errc::ok;
 }
 /// The table of a file. Errors: library, version.
 inline errc load(const char* file, const tenon_cuda_api*& to, failure& why) noexcept {
   (void)dlerror();
   void* const handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);  // never closed: memory and streams outlive whoever asked
-  if (!handle) return not_found(file, dlerror(), why);
-  auto* const f = reinterpret_cast<functions*>(dlsym(handle, "tenon_cuda_functions"));
-  if (!f) return not_found(file, nullptr, why);
-  const tenon_cuda_api* const t = f();
-  if (const errc c = check_table(t, file, why); c != errc::ok) return c;
-  to = t;
-  return errc::ok;
+  if (!handle) {
+    const char* const reason = dlerror();
+    return not_found(file, reason ? reason : "it cannot be loaded", why);
+  }
+  return take_table([&](const char* symbol) { return dlsym(handle, symbol); }, file, to, why);
 }
 
 inline const tenon_cuda_api* named = nullptr;  // by use_library
@@ -59,10 +103,10 @@ struct search_result {
   search_result() noexcept {
     if (const char* const file = std::getenv("TENON_CUDA_LIBRARY"); file && *file) {
       load(file, api, why);
-    } else if (auto* const f = reinterpret_cast<functions*>(dlsym(RTLD_DEFAULT, "tenon_cuda_functions"))) {
-      if (const tenon_cuda_api* const t = f(); check_table(t, "the library that is linked", why) == errc::ok) api = t;
+    } else if (dlsym(RTLD_DEFAULT, "tenon_cuda_abi")) {
+      take_table([](const char* symbol) { return dlsym(RTLD_DEFAULT, symbol); }, "the library that is linked", api, why);
     } else {
-      load(usual_name, api, why);
+      load(usual_name.text, api, why);
     }
   }
 };
@@ -130,6 +174,13 @@ constexpr errc code_of(tenon_cuda_status s) noexcept {
     case TENON_CUDA_DEVICE: return errc::no_device;
     case TENON_CUDA_VALUE: return errc::value;
     case 2: return errc::no_memory;  // cudaErrorMemoryAllocation
+    case 98:  // invalid device function
+    case 200:  // invalid kernel image
+    case 209:  // no kernel image for the device
+    case 218:  // invalid PTX
+    case 221:  // no compiler for PTX
+    case 222:  // PTX newer than the driver
+    case 223: return errc::library;  // compiling PTX is switched off
     case 3:  // initialisation
     case 35:  // insufficient driver: also where there is none
     case 46:  // devices unavailable
@@ -141,20 +192,38 @@ constexpr errc code_of(tenon_cuda_status s) noexcept {
     default: return errc::device_fault;
   }
 }
+/// What to do about it; "" where nothing is known.
+constexpr const char* advice_for(tenon_cuda_status s) noexcept {
+  switch (code_of(s)) {
+    case errc::library:
+      return "The library was not built for this device or driver: it needs compute capability 8.0 or later, see -Dgpu_arch.";
+    case errc::no_device: return "Is there an NVIDIA device with a driver for this library? nvidia-smi tells.";
+    case errc::device_fault: break;
+    default: return "";
+  }
+  switch (s) {
+    case 1: return "CUDA refuses an argument: memory of the host or of another device, or memory that was given back?";
+    case 400: return "The stream is none of this device, or was destroyed.";
+    case 700:  // illegal address
+    case 702:  // time-out of a kernel
+    case 710:  // assertion
+    case 714:  // stack
+    case 715:  // illegal instruction
+    case 716:  // misaligned address
+    case 717:  // invalid address space
+    case 718:  // invalid program counter
+    case 719: return "After a fault in a kernel the process must start anew.";  // the device answers nothing else until then
+    default: return "";
+  }
+}
 /// From a status to an error, with the library's text as its argument. `op` is what was being done.
 [[gnu::cold, gnu::noinline]] inline errc fail_status(tenon_cuda_status s, const char* op, failure& why) noexcept {
   if (s == TENON_CUDA_NO_LIBRARY) {
     const tenon_cuda_api* none = nullptr;
     const errc c = try_library(none, why);
-    return c != errc::ok ? c : fail(why, errc::library, op, {.argument = usual_name});
+    return c != errc::ok ? c : fail(why, errc::library, op, {.argument = usual_name.text});
   }
-  const errc c = code_of(s);
-  return fail(why, c, op,
-              {.argument = calls().last_error(),
-               .got = s,
-               .remedy = c == errc::no_device      ? "Is there an NVIDIA device with a driver for this library? nvidia-smi tells."
-                         : c == errc::device_fault ? "After a fault in a kernel the process must start anew."
-                                                   : ""});
+  return fail(why, code_of(s), op, {.argument = calls().last_error(), .got = s, .remedy = advice_for(s)});
 }
 }  // namespace detail
 }  // namespace tenon::cuda
