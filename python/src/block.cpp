@@ -136,7 +136,7 @@ struct program {
     const tenon::slot& want = plan().at(0).s;
     failure why;
     const tenon::dtype type = want.what == tenon::kind::index ? tenon::int64 : element();
-    if (tenon::detail::check_array(a, {op, "x", type, tenon::device_type::cpu, want, false, false}, why) != errc::ok) {
+    if (tenon::detail::check_array(a, {op, "x", type, tenon::device{}, want, false, false}, why) != errc::ok) {
       if (why.code == errc::rank && a.shape.rank() + 1 == want.rank())
         why.remedy = "The batch is axis 0: one sample is a batch of 1.";
       raise(why);
@@ -166,8 +166,7 @@ struct program {
     failure why;
     const tenon::shape want{static_cast<tenon::extent>(f.saved_bytes(batch))};
     if (a.shape.rank() != 1 || a.shape[0] < want[0])
-      check(tenon::detail::check_array(a, {"backward", "saved", tenon::uint8, tenon::device_type::cpu, want, true, false}, why),
-            why);
+      check(tenon::detail::check_array(a, {"backward", "saved", tenon::uint8, tenon::device{}, want, true, false}, why), why);
   }
   bool large(tenon::extent batch) const { return f.saved_bytes(batch) >= large_bytes; }
 };

@@ -84,10 +84,9 @@ void update_with(network& n, const nb::list& gradients, const Rule& rule) {
     held.push_back(take(gradients[i], "update", parameters[i].name.c_str()));
     tenon::failure f;
     const tenon::array_ref& a = held.back().describe();
-    check(tenon::detail::check_array(a,
-                                     {"update", parameters[i].name.c_str(), own.describe().dtype, tenon::device_type::cpu,
-                                      own.describe().shape, true, false},
-                                     f),
+    check(tenon::detail::check_array(
+              a, {"update", parameters[i].name.c_str(), own.describe().dtype, tenon::device{}, own.describe().shape, true, false},
+              f),
           f);
     at.push_back(a.data);
   }

@@ -7,6 +7,8 @@
 #include "catch.hpp"
 #include "cuda/imitation.hpp"
 #include "support/witness.hpp"
+#include "tenon/tensor/export.hpp"
+#include "tenon/tensor/import.hpp"
 #include "tenon/train/cuda.hpp"
 using namespace tests;
 using tenon::cuda_device, tenon::errc, tenon::view;
@@ -204,6 +206,76 @@ TEST_CASE("a workspace serves the device and stream that it was reserved for, an
     (void)again(x);
     gpu.stream = reinterpret_cast<void*>(std::uintptr_t{2});
     CHECK(failed([&] { gpu.reserve(1 << 16); }).code == errc::value);
+  }
+  CHECK(imitation::live.empty());
+}
+
+namespace {
+/// What another framework would give: a dense array [2, 12] on device `id`.
+struct foreign {
+  std::int64_t shape[2] = {2, 12}, strides[2] = {12, 1};
+  tenon::dl::managed_tensor_versioned m{};
+  foreign(void* data, int id) {
+    m.version = {1, 0};
+    m.deleter = nullptr;
+    m.dl_tensor.data = data;
+    m.dl_tensor.device = {static_cast<std::int32_t>(tenon::device_type::cuda), id};
+    m.dl_tensor.ndim = 2;
+    m.dl_tensor.dtype = {2, 32, 1};
+    m.dl_tensor.shape = shape, m.dl_tensor.strides = strides;
+  }
+};
+template <class T>
+int exported_number(const T& t) {
+  return tenon::to_dlpack(t)->dl_tensor.device.device_id;
+}
+std::int64_t cuda_number(int id) { return tenon::device{tenon::device_type::cuda, id}.packed(); }
+}  // namespace
+
+TEST_CASE("the device's number goes out with every array, and one of another device does not come in") {
+  imitation::start();
+  {
+    const cuda_device first{.device = 0}, second{.device = 1};
+    tenon::model<mlp, cuda_device> m{{.device = second}};
+    const auto x = wave(24, 1), dy = wave(6, 2);
+    const auto x0 = to_device(first, view(x, {2, 12})), x1 = to_device(second, view(x, {2, 12}));
+    const auto dy1 = to_device(second, view(dy, {2, 3}));
+    CHECK(exported_number(x0) == 0);
+    CHECK(exported_number(x1) == 1);
+    CHECK(exported_number(m.forward(x1)) == 1);
+    m.backward(dy1);
+    m.update(tenon::adam{});
+    for (const auto& p : m.parameters()) {
+      CHECK(exported_number(p.value) == 1);
+      CHECK(exported_number(p.grad) == 1);
+    }
+    for (const auto& s : m.slots()) CHECK(exported_number(s.value) == 1);
+    CHECK(exported_number(m.clone()(x1)) == 1);
+    CHECK(exported_number(m.to(first)(x0)) == 0);
+    (void)m(x1.view());  // a view knows the kind of its device alone
+    const auto inside = failed([&] { (void)m(x0); });
+    CHECK(inside.message() == "[inference] x: device: got cuda:0, expected cuda:1.");
+    const auto parameter = m.to(first).parameters()[0].value;
+    CHECK(failed([&] { m.bind_parameter("0.weight", parameter); }).got == cuda_number(0));
+    CHECK(failed([&] { (void)to_host(first, x1); }).expected == cuda_number(0));
+
+    const tenon::model<mlp, cuda_device> other{{.device = first}};
+    for (const int id : {0, 1}) {
+      foreign f(x0.data(), id);
+      const auto t = tenon::from_dlpack<const float, cuda_device>(tenon::own(&f.m));
+      CHECK(exported_number(t) == id);
+      const auto fault = failed([&] { (void)other(t); });
+      CHECK(fault.code == (id == 0 ? errc::ok : errc::device));
+      if (id == 1) CHECK(fault.got == cuda_number(1));
+      foreign g(x0.data(), id);
+      const auto late = tenon::from_dlpack<void, cuda_device>(tenon::own(&g.m));
+      CHECK(exported_number(late) == id);
+      CHECK(exported_number(late.as<const float>()) == id);
+    }
+    foreign none(x0.data(), -1);
+    CHECK(failed([&] { (void)tenon::from_dlpack<const float, cuda_device>(tenon::own(&none.m)); }).code == errc::device);
+    const auto lent = tenon::borrow(x1.view(), x1, 1);
+    CHECK(exported_number(lent) == 1);
   }
   CHECK(imitation::live.empty());
 }

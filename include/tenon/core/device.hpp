@@ -26,7 +26,8 @@ enum class device_type : std::int32_t {
 };
 struct device {
   device_type type = device_type::cpu;
-  std::int32_t id = 0;
+  std::int32_t id = 0;  // any_number: a view's, which knows the kind of its device alone
+  static constexpr std::int32_t any_number = -1;
   friend constexpr bool operator==(device, device) = default;
   constexpr std::int64_t packed() const { return static_cast<std::int64_t>(type) << 32 | static_cast<std::uint32_t>(id); }
   static constexpr device unpacked(std::int64_t v) {
@@ -34,6 +35,10 @@ struct device {
   }
 };
 namespace detail {
+/// Whether memory of `a` serves where `b` is wanted. Numbers of the host mean nothing: some frameworks count its parts.
+constexpr bool serves(device a, device b) noexcept {
+  return a.type == b.type && (a.id == b.id || a.id == device::any_number || a.type == device_type::cpu);
+}
 [[gnu::noinline]] inline text_buffer& operator<<(text_buffer& to, device d) noexcept {
   switch (d.type) {
     case device_type::cpu: to << "cpu"; break;

@@ -30,7 +30,7 @@ struct wanted_array {
   const char* operation;
   const char* argument;
   tenon::dtype dtype;
-  device_type device;
+  tenon::device device;
   const tenon::shape& want;
   bool dense = true, writable = false;
 };
@@ -44,8 +44,8 @@ inline errc fault_of(const array_ref& a, const wanted_array& w, failure_text& t)
     say(a.dtype.packed(), w.dtype.packed());
     return errc::dtype;
   }
-  if (a.device.type != w.device) {
-    say(a.device.packed(), device{w.device, 0}.packed());
+  if (!serves(a.device, w.device)) {
+    say(a.device.packed(), w.device.packed());
     return errc::device;
   }
   if (a.shape.rank() != w.want.rank()) {

@@ -126,7 +126,7 @@ class session {
   session(program_ref&& from, const D& device, copy_policy packing) noexcept
       : program_(std::move(from)), device_(device), packing_(packing) {}
   [[gnu::noinline]] tensor<void, D> array_tensor(const storage& owner, void* data, dtype type, const shape& s) const noexcept {
-    return {owner, array_ref{data, type, {device_traits<D>::type, 0}, s, dense_strides(s), false}};
+    return {owner, array_ref{data, type, device_of(device_), s, dense_strides(s), false}};
   }
   /// Errors: null_handle.
   void expect_alive(const char* op) const {

@@ -61,7 +61,7 @@ errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent&
     const shape expected = detail::with_batch(want, batch);  // all inputs have one batch
     const dtype type = !indices ? types().storage : a.dtype == int32 && packing_ != copy_policy::never ? int32 : int64;
     const bool dense = packing_ == copy_policy::never && !program_->takes_strides(i);
-    if (const errc c = detail::check_array(a, {op, name.text, type, device_traits<D>::type, expected, dense, false}, why);
+    if (const errc c = detail::check_array(a, {op, name.text, type, device_of(device_), expected, dense, false}, why);
         c != errc::ok) {
       if (c == errc::rank && a.shape.rank() + 1 == want.rank()) why.remedy = "The batch is axis 0: one sample is a batch of 1.";
       return c;
@@ -173,7 +173,7 @@ template <class D>
 [[gnu::noinline]] tensor<void, D> session<D>::output_tensor(const storage& s, int k, extent batch, bool read_only,
                                                             std::uint64_t stamp) const noexcept {
   const shape sh = planned().output(k, batch);
-  return {s, array_ref{s.data(), types().storage, {device_traits<D>::type, 0}, sh, dense_strides(sh), read_only}, stamp};
+  return {s, array_ref{s.data(), types().storage, device_of(device_), sh, dense_strides(sh), read_only}, stamp};
 }
 
 namespace detail {

@@ -116,10 +116,9 @@ template <class D>
   const int i = find(name, op);
   const array_ref& a = t.describe();
   failure f;
-  detail::check(
-      detail::check_array(
-          a, {op, parameter_name(i), types().master, device_traits<D>::type, planned().parameters[i].shape, true, true}, f),
-      f);
+  detail::check(detail::check_array(
+                    a, {op, parameter_name(i), types().master, device_of(device_), planned().parameters[i].shape, true, true}, f),
+                f);
   at(i).owner = t.owner();
   p(i) = a.data;
   ++version_;

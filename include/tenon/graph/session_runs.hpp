@@ -128,7 +128,7 @@ errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_a
     const detail::argument_text name("dy", k, n);
     const shape want = planned().output(k, t.batch_);
     if (const errc c =
-            detail::check_array(dy[k].array, {op, name.text, types().storage, device_traits<D>::type, want, true, false}, why);
+            detail::check_array(dy[k].array, {op, name.text, types().storage, device_of(device_), want, true, false}, why);
         c != errc::ok)
       return c;
     b.dy[k] = dy[k].array.data;
@@ -143,7 +143,7 @@ errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_a
     if (s.what == kind::index)
       return fail(why, errc::kind, op, {.argument = name.text, .got = 2, .expected = 0, .remedy = "Indices have no gradient."});
     const shape want = detail::with_batch(s, t.batch_);
-    if (const errc c = detail::check_array(a, {op, name.text, types().storage, device_traits<D>::type, want, true, true}, why);
+    if (const errc c = detail::check_array(a, {op, name.text, types().storage, device_of(device_), want, true, true}, why);
         c != errc::ok)
       return c;
     b.dx[i] = a.data;
@@ -152,7 +152,7 @@ errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_a
   for (int i = 0; i < planned().in.n; ++i) {
     if (const extent limit = planned().index_limit[i]; limit > 0) {  // borrowed: they may have changed since the forward
       const shape s = detail::with_batch(planned().at(i).s, t.batch_);
-      const array_ref now{const_cast<void*>(t.x_[i]), int64, {device_traits<D>::type, 0}, s, dense_strides(s), true};
+      const array_ref now{const_cast<void*>(t.x_[i]), int64, device_of(device_), s, dense_strides(s), true};
       if (const errc c = check_indices(op, now, detail::argument_text("x", i, planned().in.n).text, limit, why); c != errc::ok)
         return c;
     }

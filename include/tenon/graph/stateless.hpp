@@ -66,7 +66,7 @@ class stateless {
   };
   errc expect(const char* op, const char* argument, const array_ref& a, dtype type, const shape& want, bool writable,
               failure& why) const noexcept {
-    return detail::check_array(a, {op, argument, type, device_type::cpu, want, true, writable}, why);
+    return detail::check_array(a, {op, argument, type, tenon::device{}, want, true, writable}, why);
   }
   call_info info_of(extent batch, bool training) const noexcept {
     call_info c;

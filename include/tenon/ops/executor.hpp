@@ -28,7 +28,8 @@ struct cpu {
   }
 };
 
-/// An executor: allocates its memory, moves bytes to and from the host. Ops find its kernels by `run_op` (see ops/op.hpp).
+/// An executor: allocates its memory, moves bytes to and from the host. Ops find its kernels by `run_op` (see ops/op.hpp). One of
+/// several devices of a kind has a member `device`, its number, which its try_allocate gives to storage::try_adopt.
 template <class D>
 concept executor = requires(const D& d, storage& s, failure& f, void* p, const void* q) {
   { D::type } -> std::convertible_to<device_type>;
@@ -37,6 +38,14 @@ concept executor = requires(const D& d, storage& s, failure& f, void* p, const v
   d.download(p, q, std::size_t{});
 };
 static_assert(executor<cpu>);
+
+/// What an executor's memory says at the doors: its kind and its number.
+template <class D>
+constexpr device device_of(const D& d) {
+  if constexpr (requires { static_cast<std::int32_t>(d.device); })
+    return {device_traits<D>::type, static_cast<std::int32_t>(d.device)};
+  else return {device_traits<D>::type, 0};
+}
 
 /// Threads an executor's ops may use, at most what the pool has; scratch is planned for each.
 template <class D>
@@ -52,7 +61,7 @@ struct execution {
   using device_type = Device;
   using compute = Compute;
   const Device& device;
-  std::byte* scratch = nullptr;        // threads · per_thread bytes, 64-byte aligned
+  std::byte* scratch = nullptr;  // threads · per_thread bytes, 64-byte aligned
   std::size_t per_thread = 0;
   int threads() const { return threads_of(device); }
 };

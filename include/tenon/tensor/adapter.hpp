@@ -109,7 +109,9 @@ constexpr strides adapted_strides(const T& t, const shape& s) {
 template <class T>
 constexpr device adapted_device(const T& t) {
   if constexpr (requires { adapter<T>::device(t); }) return adapter<T>::device(t);
-  else return {device_traits<adapted_device_type<T>>::type, 0};
+  else if constexpr (device_traits<adapted_device_type<T>>::host_accessible)
+    return {device_traits<adapted_device_type<T>>::type, 0};
+  else return {device_traits<adapted_device_type<T>>::type, device::any_number};
 }
 }  // namespace detail
 }  // namespace tenon

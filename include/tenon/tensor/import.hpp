@@ -53,7 +53,7 @@ inline errc check_import(const import_source& t, const import_request& want, con
                  .got = a.dtype.packed(),
                  .expected = float32.packed(),
                  .relation = "one of whole bytes that DLPack 1.3 knows, such as "});
-  if (a.device.type != want.device)
+  if (a.device.type != want.device || (a.device.id < 0 && want.device != device_type::cpu))
     return fail(why, errc::device, op,
                 {.argument = "device", .got = a.device.packed(), .expected = device{want.device, 0}.packed()});
   a.read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
@@ -99,6 +99,7 @@ import_source read_managed(const M& m) noexcept {
 }  // namespace detail
 
 /// Imports without a copy. `T` is the element type (`const T` where the producer may not be written), or void: known at run time.
+/// The device's number is the producer's; a model's door compares it with its own.
 /// On success `h` is empty and its deleter runs when the last user of the tensor is gone; on an error `h` is untouched.
 /// Errors: null_handle, version, rank, dtype, device, read_only, null_shape, negative_extent, overflow, null_strides, null_data,
 /// alignment, no_memory.
@@ -139,7 +140,7 @@ template <class T = void, class Device = cpu, managed_struct M>
     a.strides = dense_strides(a.shape);
     a.read_only = false;
     h.reset();
-  } else if (const errc c = storage::try_adopt(std::move(h), a.data, bytes, s, why); c != errc::ok) {
+  } else if (const errc c = storage::try_adopt(std::move(h), a.data, bytes, s, why, a.device.id); c != errc::ok) {
     return c;
   }
   if constexpr (std::is_void_v<T>) to = tensor<void, Device>(std::move(s), a);

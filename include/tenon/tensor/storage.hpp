@@ -34,6 +34,7 @@ struct memory_source {
 class storage {
   struct block {
     int refs = 1;
+    std::int32_t device = 0;
     void (*destroy)(block*) noexcept = nullptr;
     void* data = nullptr;
     std::size_t bytes = 0;
@@ -97,10 +98,11 @@ class storage {
     to = storage(b);
     return errc::ok;
   }
-  /// Keeps `owner` alive for as long as `data` is used. Errors: no_memory, value (its move threw); `owner` is then as it was, or
+  /// Keeps `owner` alive for as long as `data` is used; `device` is the number of the device that `data` is on. Errors: no_memory, value (its move threw); `owner` is then as it was, or
   /// as its own move left it.
   template <class Owner>
-  [[nodiscard]] static errc try_adopt(Owner&& owner, void* data, std::size_t bytes, storage& to, failure& why) noexcept {
+  [[nodiscard]] static errc try_adopt(Owner&& owner, void* data, std::size_t bytes, storage& to, failure& why,
+                                      std::int32_t device = 0) noexcept {
     static_assert(!std::is_lvalue_reference_v<Owner>, "[storage] ownership moves: pass std::move(owner)");
     using held = adopted<std::remove_cvref_t<Owner>>;
     void* p = ::operator new(sizeof(held), std::align_val_t{alignof(held)}, std::nothrow);
@@ -124,6 +126,7 @@ class storage {
       whole->~held();
       ::operator delete(static_cast<void*>(whole), std::align_val_t{alignof(held)});
     };
+    b->device = device;
     b->data = data;
     b->bytes = bytes;
     to = storage(b);
@@ -141,6 +144,8 @@ class storage {
 
   std::byte* data() const noexcept { return b_ ? static_cast<std::byte*>(b_->data) : nullptr; }
   std::size_t bytes() const noexcept { return b_ ? b_->bytes : 0; }
+  /// The number of the device that the memory is on; 0 on the host.
+  std::int32_t device() const noexcept { return b_ ? b_->device : 0; }
   explicit operator bool() const noexcept { return b_ != nullptr; }
   /// Whether nobody else holds it.
   bool sole() const noexcept { return b_ && __atomic_load_n(&b_->refs, __ATOMIC_ACQUIRE) == 1; }

@@ -135,7 +135,8 @@ class tensor {
   }
   [[gnu::noinline]] array_ref describe() const noexcept {
     using bare = std::remove_const_t<T>;
-    return {const_cast<bare*>(data()), dtype_of<bare>::value, {device_traits<Device>::type, 0}, shape(), strides(), read_only_};
+    const tenon::device where{device_traits<Device>::type, device_traits<Device>::host_accessible ? 0 : owner_.device()};
+    return {const_cast<bare*>(data()), dtype_of<bare>::value, where, shape(), strides(), read_only_};
   }
 };
 
@@ -257,15 +258,15 @@ array_ref describe(X& x) {
 }  // namespace detail
 
 /// A view made exportable: `keep_alive` (a shared_ptr, a handle, a container …) lives as long as anyone uses the tensor.
-/// Errors: no_memory.
+/// `number`: of the device that it is on. Errors: no_memory.
 template <class T, class Device, class Owner>
-[[nodiscard]] errc try_borrow(const strided_view<T, Device>& v, Owner&& keep_alive, tensor<T, Device>& to,
-                              failure& why) noexcept {
+[[nodiscard]] errc try_borrow(const strided_view<T, Device>& v, Owner&& keep_alive, tensor<T, Device>& to, failure& why,
+                              std::int32_t number = 0) noexcept {
   static_assert(!std::is_lvalue_reference_v<Owner>, "[borrow] ownership moves: pass std::move(keep_alive), or a copy");
   storage s;
   auto* data = const_cast<std::remove_const_t<T>*>(v.data());
   const auto bytes = static_cast<std::size_t>(detail::saturating_mul(v.numel(), static_cast<extent>(sizeof(T))));
-  if (const errc c = storage::try_adopt(std::move(keep_alive), data, bytes, s, why); c != errc::ok) return c;
+  if (const errc c = storage::try_adopt(std::move(keep_alive), data, bytes, s, why, number); c != errc::ok) return c;
   to = tensor<T, Device>(std::move(s), v);
   return errc::ok;
 }
@@ -297,15 +298,15 @@ template <class X, class T>
 #if TENON_EXCEPTIONS
 /// As try_borrow, throwing tenon::error.
 template <class T, class Device, class Owner>
-tensor<T, Device> borrow(const strided_view<T, Device>& v, Owner keep_alive) {
+tensor<T, Device> borrow(const strided_view<T, Device>& v, Owner keep_alive, std::int32_t number = 0) {
   tensor<T, Device> t;
-  if (failure f; try_borrow(v, std::move(keep_alive), t, f) != errc::ok) [[unlikely]]
+  if (failure f; try_borrow(v, std::move(keep_alive), t, f, number) != errc::ok) [[unlikely]]
     detail::raise(f);
   return t;
 }
 template <class T, class Device, class Owner>
-tensor<T, Device> borrow(const view<T, Device>& v, Owner keep_alive) {
-  return borrow(strided_view<T, Device>(v), std::move(keep_alive));
+tensor<T, Device> borrow(const view<T, Device>& v, Owner keep_alive, std::int32_t number = 0) {
+  return borrow(strided_view<T, Device>(v), std::move(keep_alive), number);
 }
 /// As try_copy, throwing tenon::error.
 template <class X>

@@ -74,9 +74,11 @@ template <executor D, class T>
 auto to_device(const D& device, const tensor<T>& x) {
   return to_device(device, x.view());
 }
-/// And back, once all that is queued is done. Errors: not_dense, no_memory, those of the device.
+/// And back, once all that is queued is done. Errors: device (another one's memory), not_dense, no_memory, those of the device.
 template <class T, executor D>
 tensor<std::remove_const_t<T>> to_host(const D& device, const tensor<T, D>& x) {
+  if (const tenon::device has = x.describe().device, own = device_of(device); !detail::serves(has, own))
+    detail::raise(errc::device, "to_host", {.argument = "x", .got = has.packed(), .expected = own.packed()});
   tensor<std::remove_const_t<T>> y(x.shape());
   const auto bytes = static_cast<std::size_t>(x.numel()) * sizeof(T);
   device.download(y.data(), x.view().data(), bytes);

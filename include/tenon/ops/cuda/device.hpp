@@ -52,7 +52,7 @@ struct cuda_device {
       return detail::fail(why, errc::no_memory, "allocate",
                           {.argument = "bytes on the device", .got = 0, .expected = static_cast<std::int64_t>(bytes)});
     if (s != TENON_CUDA_OK) return cuda::detail::fail_status(s, "cuda", why);
-    return storage::try_adopt(owner(device, p), p, bytes, to, why);
+    return storage::try_adopt(owner(device, p), p, bytes, to, why, device);
   }
   /// Both wait until all that is queued on the stream is done. Errors: as try_allocate.
   void upload(void* to, const void* host, std::size_t bytes) const { move(to, host, bytes, TENON_CUDA_TO_DEVICE); }
