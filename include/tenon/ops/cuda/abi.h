@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the CUDA library (cuda_kernels/) exports, in plain C: no CUDA header, no C++ type, no exception crosses it. Functions give a
- * status and never print or end the process. Every struct begins with its size, so that a later library knows what an earlier
- * caller has filled in. Memory is the caller's, workspace included; a stream is a cudaStream_t (null: the default stream).
+ * status and never print or end the process. Every struct begins with its size and grows at its end alone: what an earlier caller
+ * does not have counts as 0, what a later one has beyond this file must be 0, and results are written no longer than that
+ * size. Memory is the caller's, workspace included; a stream is a cudaStream_t (null: the default stream).
  *
  * Work is queued on the stream and may still run when a function returns; what it reads and writes must stay until then. A
  * function that gives an error has written nothing but workspace, with one exception: where the calling thread's own device
@@ -17,7 +18,7 @@ extern "C" {
 typedef int32_t tenon_cuda_status;
 enum {
   TENON_CUDA_OK = 0,
-  TENON_CUDA_STRUCT = -1, /* a struct's size is none that this library knows */
+  TENON_CUDA_STRUCT = -1, /* a struct's size is less than it was in 1.0, or it asks for what this library does not know */
   TENON_CUDA_NULL = -2, /* a null pointer where memory is needed */
   TENON_CUDA_EXTENT = -3, /* a negative extent, or one above the largest: about 2^31 */
   TENON_CUDA_STRIDE = -4, /* no stride of a matrix is 1, a stride is negative, or rows of c overlap */
