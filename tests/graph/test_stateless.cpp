@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program called with everything it needs: the same bits as a graph, several forwards in flight, errors before the first write.
 #include <map>
+#include <new>
 #include "../catch.hpp"
 #include "support/witness.hpp"
 #include "tenon/graph/by_name.hpp"
 #include "tenon/graph/stateless.hpp"
 using namespace tests;
 using tenon::array_ref, tenon::extent, tenon::view;
+
+static_assert(!std::is_copy_constructible_v<tenon::stateless>);
+
+namespace {
+bool heap_is_empty = false;
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return heap_is_empty ? nullptr : ::operator new[](bytes); }
 
 namespace {
 constexpr extent batch = 4;
@@ -141,6 +149,26 @@ TEST_CASE("a stateless program refuses before it writes") {
   tenon::stateless_call inference = at.call;
   inference.saved = nullptr;
   CHECK(say(failed([&] { f.backward(inference, &at.y, nullptr, nullptr); })) == "no forward|backward|saved|0|0");
+}
+
+TEST_CASE("an empty heap is an error of a stateless call, and a check writes nothing") {
+  tenon::layer_list deep{tenon::input{{tenon::dyn, 2}}};
+  for (int i = 0; i < 25; ++i) deep.add("linear", {{"out", 2}});
+  tenon::graph g{deep, {.seed = 7}};
+  const tenon::stateless f{g.bound()};
+  caller c(g);
+  std::vector<float> xs(static_cast<std::size_t>(batch) * 2, 1.0f), ys(xs.size(), 5.0f);
+  const array_ref x = described(view(xs, {batch, 2})), y = described(view(ys, {batch, 2}));
+  const tenon::stateless_call call{c.parameters.data(), c.states.data(), &x, &y};
+  tenon::failure why;
+  heap_is_empty = true;
+  const tenon::errc code = f.try_forward(call, why);
+  heap_is_empty = false;
+  CHECK(code == tenon::errc::no_memory);
+  CHECK(f.try_check(call, why) == tenon::errc::ok);
+  CHECK(ys == std::vector<float>(xs.size(), 5.0f));
+  CHECK(f.try_forward(call, why) == tenon::errc::ok);
+  CHECK(ys != std::vector<float>(xs.size(), 5.0f));
 }
 
 TEST_CASE("the fields of layers can be read back by name") {

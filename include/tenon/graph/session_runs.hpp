@@ -189,6 +189,7 @@ void session<D>::run_update(const Rule& rule) {
       "[update] a rule needs: name, slots, apply(const step_info&, W* w, const G* g, W* const* slots, extent n) const noexcept");
   count_step(Rule::slots, Rule::name);
   for (int i = 0; i < parameter_count(); ++i) {
+    if (!dp(i)) continue;  // a binding has no gradient for it: no step, and no decay either
     const shape s{planned().parameters[i].shape.numel()};
     ops::rule_slots<M> slots;
     for (int k = 0; k < Rule::slots; ++k)

@@ -3,6 +3,7 @@
 // forward to its backward. What an autograd engine, a compiler or a functional framework calls. Owns the program and working
 // memory only; every call is const and re-entrant, and nothing is written before all checks have passed.
 #pragma once
+#include <new>
 #include "tenon/graph/session_doors.hpp"
 #if TENON_EXCEPTIONS
 namespace tenon {
@@ -53,14 +54,18 @@ class stateless {
   /// Pointers of the given arrays; on the heap only where there are many.
   struct tables {
     static constexpr int few = 32;
-    void *inline_[std::size_t{3 * few}], **p = nullptr, **dp = nullptr, **state = nullptr;
-    detail::owned_array<void*> many;
-    tables(int n, int states) {
-      const int all = 2 * n + states;
-      if (all > 3 * few) many = detail::owned_array<void*>(all);
-      p = all > 3 * few ? &many[0] : inline_;
+    void *inline_[std::size_t{3 * few}], **many = nullptr, **p = nullptr, **dp = nullptr, **state = nullptr;
+    tables() = default;
+    tables(const tables&) = delete;
+    ~tables() { delete[] many; }
+    [[nodiscard]] errc make(const stateless& f, const char* op, failure& why) noexcept {
+      const int n = f.parameters(), all = 2 * n + f.states();
+      if (all > 3 * few && !(many = new (std::nothrow) void*[static_cast<std::size_t>(all)]))
+        return detail::fail(why, errc::no_memory, op, {.argument = "the heap", .relation = "enough "});
+      p = many ? many : inline_;
       dp = p + n;
       state = dp + n;
+      return errc::ok;
     }
     arrays view(bool gradients) const { return {p, gradients ? dp : nullptr, state}; }
   };
@@ -142,6 +147,7 @@ class stateless {
  public:
   /// The program of any binder: `tenon::stateless f{g.bound()};`
   explicit stateless(const tenon::program& from, const cpu& device = {}) : program_(&from), device_(device) {}
+  stateless(const stateless&) = delete;  // a copy would think rooms busy that others are in
 
   const tenon::program& bound() const { return *program_; }
   int parameters() const { return planned().parameters.size(); }
@@ -162,10 +168,20 @@ class stateless {
   bool reads_output(int k) const { return program_->output_is_kept(k); }
   bool has_state() const { return states() > 0; }
 
+  /// The checks of a forward without the forward: for whoever must not have drawn a number for a call that is refused.
+  /// Errors: those of forward.
+  [[nodiscard]] errc try_check(const stateless_call& call, failure& why) const noexcept {
+    tables t;
+    if (const errc c = t.make(*this, "forward", why); c != errc::ok) return c;
+    buffers b;
+    call_info info;
+    return check("forward", call, t, b, info, true, why);
+  }
   /// Writes y, and `saved` where it is given. Changes neither parameters nor states.
   /// Errors: dtype, device, rank, extent, empty_batch, null_data, alignment, not_dense, read_only, index, overflow, no_memory.
   [[nodiscard]] errc try_forward(const stateless_call& call, failure& why) const {
-    tables t(parameters(), states());
+    tables t;
+    if (const errc c = t.make(*this, "forward", why); c != errc::ok) return c;
     buffers b;
     call_info info;
     if (const errc c = check("forward", call, t, b, info, true, why); c != errc::ok) return c;
@@ -175,14 +191,15 @@ class stateless {
     program_->forward(t.view(false), b, info);
     return errc::ok;
   }
-  /// Folds what a forward saved into the states: once per training forward. Errors: no_forward (`saved` is null), and of `states`
-  /// those of forward.
+  /// Folds what a forward saved into the states: once per training forward. Errors: no_forward (`saved` is null), no_memory,
+  /// and of `states` those of forward.
   [[nodiscard]] errc try_commit(extent batch, const array_ref* given, std::byte* saved, failure& why) const {
     constexpr const char* op = "commit";
-    tables t(parameters(), states());
+    if (!saved) return detail::fail(why, errc::no_forward, op, {.argument = "saved", .remedy = "Inference saves nothing."});
+    tables t;
+    if (const errc c = t.make(*this, op, why); c != errc::ok) return c;
     for (int i = 0; i < parameters(); ++i) t.p[i] = nullptr;  // nobody reads them
     buffers b;
-    if (!saved) return detail::fail(why, errc::no_forward, op, {.argument = "saved", .remedy = "Inference saves nothing."});
     if (const errc c = check_saved(op, saved, why); c != errc::ok) return c;
     if (const errc c = check_states(op, given, t, true, why); c != errc::ok) return c;
     b.saved = saved;
@@ -196,7 +213,8 @@ class stateless {
     constexpr const char* op = "backward";
     const detail::plan& pl = planned();
     if (!call.saved) return detail::fail(why, errc::no_forward, op, {.argument = "saved", .remedy = "Inference saves nothing."});
-    tables t(parameters(), states());
+    tables t;
+    if (const errc c = t.make(*this, op, why); c != errc::ok) return c;
     buffers b;
     call_info info;
     if (const errc c = check(op, call, t, b, info, false, why); c != errc::ok) return c;

@@ -158,7 +158,7 @@ struct walk {
     f.key = c.key;
     f.key.layer = static_cast<std::uint32_t>(i);
     f.device = c.device;
-    f.scratch = b.scratch + (c.training ? plan.scratch : plan.inference).at(c.batch);
+    if (b.scratch) f.scratch = b.scratch + (c.training ? plan.scratch : plan.inference).at(c.batch);  // a commit may have none
     f.scratch_per_thread = plan.work_per_thread;
     for (int k = 0; k < n.out.p.n; ++k) f.p[k] = plan.width.casts ? cast_of(n.p[k], b, c) : a.p[n.p[k]];
     for (int k = 0; k < n.out.states.n; ++k) f.state[k] = a.state[n.state + k];
