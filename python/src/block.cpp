@@ -2,6 +2,7 @@
 // What pytenon.torch stands on: a network's stateless program, called with torch tensors as they are. Parameters come with every
 // call, wherever they lie; what a call gives back is fresh memory, which is used again only when nobody holds it. PyTorch's
 // headers and libraries are not needed: tensors cross by the C exchange API of DLPack 1.3 (50 ns a tensor).
+#include "memory_pool.hpp"
 #include "network.hpp"
 #include "tenon/graph/stateless.hpp"
 
@@ -13,14 +14,13 @@ using tenon::array_ref, tenon::errc, tenon::failure, tenon::storage;
 struct {
   const exchange_api* api = nullptr;
   PyObject* is_neg = nullptr;
-  PyObject *tensor = nullptr, *parameter = nullptr, *no_dispatch = nullptr;
+  PyObject *tensor = nullptr, *parameter = nullptr;
 } host;
 
-/// Fake, distributed and other wrapped tensors have no memory that may be read, and the fast path would not say so.
-bool has_memory(nb::handle t) {
+bool is_readable(nb::handle t) {
   auto* type = reinterpret_cast<PyObject*>(Py_TYPE(t.ptr()));
   if (type == host.tensor || type == host.parameter) return true;
-  return PyObject_IsInstance(t.ptr(), host.tensor) == 1 && nb::handle(type).attr("__torch_dispatch__").ptr() == host.no_dispatch;
+  return PyObject_IsInstance(t.ptr(), host.tensor) == 1 && has_memory(t);
 }
 
 [[noreturn]] void raise_unreadable(nb::handle t, const char* op, const char* name) {
@@ -30,7 +30,7 @@ bool has_memory(nb::handle t) {
   raise_said(errc::not_dense, op, name, str_of(t.attr("layout")), "a dense tensor");
 }
 array_ref read(nb::handle t, const char* op, const char* name) {
-  if (!has_memory(t)) raise_said(errc::kind, op, name, type_text_of(t), "torch.Tensor with memory of its own");
+  if (!is_readable(t)) raise_said(errc::kind, op, name, type_text_of(t), "torch.Tensor with memory of its own");
   tenon::dl::tensor d;
   if (host.api->borrow(t.ptr(), &d) != 0) raise_unreadable(t, op, name);
   const tenon::detail::import_source from{d.data, d.device, d.ndim, d.dtype, d.shape, d.strides, d.byte_offset, 0, true, true};
@@ -54,32 +54,6 @@ nb::object to_torch(const storage& s, void* data, tenon::dtype type, const tenon
   return nb::steal<nb::object>(static_cast<PyObject*>(object));
 }
 
-/// Memory that comes back when its last holder lets go.
-class memory_pool {
-  static constexpr int slots = 12;
-  std::mutex one_;
-  storage kept_[slots];
-  int next_ = 0;
-
- public:
-  storage take(std::size_t bytes) {
-    const std::lock_guard lock(one_);
-    storage* best = nullptr;
-    for (storage& s : kept_)
-      if (s.sole() && s.bytes() >= bytes && s.bytes() / 4 <= bytes + 1024 && (!best || s.bytes() < best->bytes())) best = &s;
-    if (best) return *best;
-    storage fresh;
-    failure f;
-    check(storage::try_allocate(bytes, fresh, f), f);
-    storage* to = nullptr;
-    for (storage& s : kept_)
-      if (!s) to = &s;
-    if (!to) to = &kept_[next_++ % slots];  // whoever still holds it keeps it alive
-    *to = fresh;
-    return fresh;
-  }
-};
-
 /// From a forward to its backward.
 struct torch_tape {
   storage packed;  // x, where it was strided
@@ -91,25 +65,27 @@ struct torch_tape {
 struct program {
   tenon::stateless f;
   std::uint64_t seed;
-  std::vector<const void*> home;  // where the network keeps each parameter
+  std::vector<const void*> home, state_home;  // where the network keeps each parameter, each state
   mutable memory_pool pool;
 
   explicit program(network& n) : f(n.g.bound(), n.options.device), seed(n.g.counters().seed) {
     for (const auto& p : n.g.parameters()) home.push_back(p.value.describe().data);
+    for (const auto& s : n.g.states()) state_home.push_back(s.value.describe().data);
   }
   const tenon::detail::plan& plan() const { return f.bound().planned(); }
   tenon::dtype element() const { return f.bound().array_types().storage; }
   tenon::dtype gradient() const { return f.bound().array_types().accumulate; }
 
+  static void expect_count(int got, int expected, const char* op, const char* argument) {
+    if (got == expected) return;
+    failure why;
+    tenon::detail::fail(why, errc::arity, op, {.argument = argument, .got = got, .expected = expected});
+    raise(why);
+  }
   std::vector<array_ref> parameters(nb::handle values, const char* op) const {
     std::vector<array_ref> all;
-    const auto n = static_cast<int>(nb::len(values));
-    if (n != f.parameters()) {
-      failure why;
-      tenon::detail::fail(why, errc::arity, op, {.argument = "parameters", .got = n, .expected = f.parameters()});
-      raise(why);
-    }
-    all.reserve(static_cast<std::size_t>(n));
+    expect_count(static_cast<int>(nb::len(values)), f.parameters(), op, "parameters");
+    all.reserve(home.size());
     int i = 0;
     for (nb::handle v : values) {
       all.push_back(read(v, op, f.parameter_name(i)));
@@ -119,15 +95,10 @@ struct program {
     return all;
   }
   std::vector<array_ref> states(nb::handle values, const char* op) const {
+    expect_count(static_cast<int>(nb::len(values)), f.states(), op, "buffers");
     std::vector<array_ref> all;
     int i = 0;
-    for (nb::handle v : values) all.push_back(read(v, op, f.state_name(i < f.states() ? i++ : 0)));
-    if (static_cast<int>(all.size()) != f.states()) {
-      failure why;
-      tenon::detail::fail(why, errc::arity, op,
-                          {.argument = "buffers", .got = static_cast<tenon::extent>(all.size()), .expected = f.states()});
-      raise(why);
-    }
+    for (nb::handle v : values) all.push_back(read(v, op, f.state_name(i++)));
     return all;
   }
   /// x as layers can read it: the caller's memory, or dense in `packed`.
@@ -161,35 +132,48 @@ struct program {
     r.strides = tenon::dense_strides(a.shape);
     return r;
   }
-  /// What hooks on saved tensors gave back must be what they were given.
-  void expect_saved(const array_ref& a, tenon::extent batch) const {
+  /// The bytes between forward, commit and backward: whoever gives them (a hook on saved tensors, a caller of the operators), there
+  /// are enough for this batch. What is in them is believed.
+  std::byte* saved_memory(nb::handle t, tenon::extent batch, const char* op, bool writes = false) const {
     failure why;
-    const tenon::shape want{static_cast<tenon::extent>(f.saved_bytes(batch))};
-    if (a.shape.rank() != 1 || a.shape[0] < want[0])
-      check(tenon::detail::check_array(a, {"backward", "saved", tenon::uint8, tenon::device{}, want, true, false}, why), why);
+    if (batch < 1) check(tenon::detail::fail(why, errc::empty_batch, op, {.argument = "batch", .got = batch, .expected = 1}), why);
+    if (batch > plan().batch_limit)
+      check(tenon::detail::fail(why, errc::overflow, op,
+                                {.argument = "batch", .got = batch, .expected = plan().batch_limit, .relation = "at most "}),
+            why);
+    const array_ref a = read(t, op, "saved");
+    tenon::shape want{static_cast<tenon::extent>(f.saved_bytes(batch))};
+    if (a.shape.rank() == 1 && a.shape[0] > want[0]) want = a.shape;  // more does no harm: memory is used again
+    check(tenon::detail::check_array(a, {op, "saved", tenon::uint8, tenon::device{}, want, true, writes}, why), why);
+    return static_cast<std::byte*>(a.data);
   }
   bool large(tenon::extent batch) const { return f.saved_bytes(batch) >= large_bytes; }
 };
 
 /// (y, saved, tape, whether all parameters lie in the network's memory). `saved` is a torch tensor of bytes, so that torch lets go of
 /// it after backward, though the graph may live on: the next forward then works in the same memory, which the caches have.
-nb::object forward(const program& p, nb::handle x, nb::handle values, nb::handle states, std::uint64_t draw, bool training,
+/// `draw` gives a random number, once nothing can be refused any more.
+nb::object forward(const program& p, nb::handle x, nb::handle values, nb::handle states, nb::handle draw, bool training,
                    bool keep) {
   constexpr const char* op = "forward";
   auto tape = std::make_unique<torch_tape>();
   tape->x = p.input(x, op, tape->packed);
   tape->batch = tape->x.shape[0];
-  tape->draw = draw;
   const auto parameters = p.parameters(values, op), buffers = p.states(states, op);
   bool linked = true;
   for (std::size_t i = 0; i < parameters.size(); ++i) linked &= parameters[i].data == p.home[i];
+  for (std::size_t i = 0; i < buffers.size(); ++i) linked &= buffers[i].data == p.state_home[i];
   const tenon::shape shape = p.f.output(0, tape->batch);
   const storage y = p.pool.take(static_cast<std::size_t>(shape.numel() * p.element().bytes()));
   storage saved;
   if (training) saved = p.pool.take(p.f.saved_bytes(tape->batch));
   const array_ref out{y.data(), p.element(), {}, shape, tenon::dense_strides(shape), false};
-  const tenon::stateless_call call{parameters.data(), buffers.data(), &tape->x, &out, saved.data(), p.seed, draw};
+  tenon::stateless_call call{parameters.data(), buffers.data(), &tape->x, &out, saved.data(), p.seed};
   failure why;
+  if (!draw.is_none()) {
+    check(p.f.try_check(call, why), why);
+    call.draw = tape->draw = nb::cast<std::uint64_t>(draw());
+  }
   errc c = errc::ok;
   {
     while_working w(p.large(tape->batch));
@@ -208,13 +192,18 @@ nb::object backward(const program& p, const torch_tape& tape, nb::handle dy, nb:
                     nb::handle values, nb::tuple needs, std::size_t first) {
   constexpr const char* op = "backward";
   array_ref in = tape.x;
-  if (!tape.packed) in = read(x, op, "x");
+  failure why;
+  if (!tape.packed) {
+    in = read(x, op, "x");
+    check(tenon::detail::check_array(in, {op, "x", tape.x.dtype, tenon::device{}, tape.x.shape, true, false}, why), why);
+  }
   array_ref g = read(dy, op, "dy");
   storage packed;
   if (!g.dense() && g.dtype == p.element()) g = p.dense(g, packed);
   const auto parameters = p.parameters(values, op);
-  const array_ref out = p.f.reads_output(0) ? read(y, op, "y") : array_ref{}, memory = read(saved, op, "saved");
-  p.expect_saved(memory, tape.batch);
+  const array_ref out = p.f.reads_output(0) ? read(y, op, "y") : array_ref{};
+  std::byte* const memory = p.saved_memory(saved, tape.batch, op);
+  program::expect_count(static_cast<int>(nb::len(needs)), static_cast<int>(first + 1) + p.f.parameters(), op, "needs");
   auto wanted = [&](std::size_t i) { return PyTuple_GET_ITEM(needs.ptr(), static_cast<Py_ssize_t>(first + i)) == Py_True; };
   std::vector<array_ref> dp(parameters.size());
   std::size_t bytes = 0;
@@ -234,9 +223,7 @@ nb::object backward(const program& p, const torch_tape& tape, nb::handle dy, nb:
     dx_memory = p.pool.take(static_cast<std::size_t>(in.shape.numel() * p.element().bytes()));
     dx = {dx_memory.data(), p.element(), {}, in.shape, tenon::dense_strides(in.shape), false};
   }
-  const tenon::stateless_call call{parameters.data(), nullptr, &in, &out, static_cast<std::byte*>(memory.data), p.seed,
-                                   tape.draw};
-  failure why;
+  const tenon::stateless_call call{parameters.data(), nullptr, &in, &out, memory, p.seed, tape.draw};
   errc c = errc::ok;
   {
     while_working w(p.large(tape.batch));
@@ -258,10 +245,10 @@ void forward_into(const program& p, nb::handle x, nb::handle values, nb::handle 
                   nb::handle saved) {
   constexpr const char* op = "forward";
   storage packed;
-  const array_ref in = p.input(x, op, packed), out = read(y, op, "y"), memory = output(saved, op, "saved");
+  const array_ref in = p.input(x, op, packed), out = read(y, op, "y");
+  std::byte* const memory = saved.is_none() ? nullptr : p.saved_memory(saved, in.shape[0], op, true);
   const auto parameters = p.parameters(values, op), buffers = p.states(states, op);
-  const tenon::stateless_call call{
-      parameters.data(), buffers.data(), &in, &out, static_cast<std::byte*>(memory.data), p.seed, draw};
+  const tenon::stateless_call call{parameters.data(), buffers.data(), &in, &out, memory, p.seed, draw};
   failure why;
   errc c = errc::ok;
   {
@@ -273,21 +260,22 @@ void forward_into(const program& p, nb::handle x, nb::handle values, nb::handle 
 void commit_into(const program& p, tenon::extent batch, nb::handle states, nb::handle saved) {
   const auto buffers = p.states(states, "commit");
   failure why;
-  check(p.f.try_commit(batch, buffers.data(), static_cast<std::byte*>(read(saved, "commit", "saved").data), why), why);
+  check(p.f.try_commit(batch, buffers.data(), p.saved_memory(saved, batch, "commit"), why), why);
 }
 void backward_into(const program& p, nb::handle dy, nb::handle x, nb::handle y, nb::handle saved, nb::handle values,
                    std::uint64_t draw, nb::handle dx, nb::list gradients) {
   constexpr const char* op = "backward";
   storage packed, packed_dy;
-  const array_ref in = p.input(x, op, packed), out = read(y, op, "y"), memory = read(saved, op, "saved");
+  const array_ref in = p.input(x, op, packed), out = read(y, op, "y");
+  std::byte* const memory = p.saved_memory(saved, in.shape[0], op);
   array_ref g = read(dy, op, "dy");
   if (!g.dense() && g.dtype == p.element()) g = p.dense(g, packed_dy);
   const auto parameters = p.parameters(values, op);
   const array_ref d = output(dx, op, "dx");
+  program::expect_count(static_cast<int>(nb::len(gradients)), p.f.parameters(), op, "gradients");
   std::vector<array_ref> dp;
   for (nb::handle t : gradients) dp.push_back(output(t, op, p.f.parameter_name(static_cast<int>(dp.size()))));
-  dp.resize(parameters.size());
-  const tenon::stateless_call call{parameters.data(), nullptr, &in, &out, static_cast<std::byte*>(memory.data), p.seed, draw};
+  const tenon::stateless_call call{parameters.data(), nullptr, &in, &out, memory, p.seed, draw};
   failure why;
   errc c = errc::ok;
   {
@@ -297,24 +285,30 @@ void backward_into(const program& p, nb::handle dy, nb::handle x, nb::handle y, 
   check(c, why);
 }
 
-bool linked(const program& p, nb::handle values) {
-  std::size_t i = 0;
-  for (nb::handle v : values) {
-    tenon::dl::tensor d;
-    if (!has_memory(v) || host.api->borrow(v.ptr(), &d) != 0) {
-      PyErr_Clear();
-      return false;
-    }
-    const auto* at = static_cast<const std::byte*>(d.data) + d.byte_offset;
-    if (i >= p.home.size() || at != p.home[i]) return false;
-    // the same address under other strides is not the same tensor
-    std::int64_t dense = 1;
-    const tenon::shape& s = p.f.parameter_shape(static_cast<int>(i++));
-    if (d.ndim != s.rank()) return false;
-    for (int k = d.ndim; k-- > 0; dense *= d.shape[k])
-      if (d.shape[k] != s[k] || (d.shape[k] > 1 && d.strides && d.strides[k] != dense)) return false;
+/// The same address under other strides is not the same tensor.
+bool is_at(nb::handle v, const void* home, const tenon::shape& s) {
+  tenon::dl::tensor d;
+  if (!is_readable(v) || host.api->borrow(v.ptr(), &d) != 0) {
+    PyErr_Clear();
+    return false;
   }
-  return i == p.home.size();
+  if (static_cast<const std::byte*>(d.data) + d.byte_offset != home || d.ndim != s.rank()) return false;
+  std::int64_t dense = 1;
+  for (int k = d.ndim; k-- > 0; dense *= d.shape[k])
+    if (d.shape[k] != s[k] || (d.shape[k] > 1 && d.strides && d.strides[k] != dense)) return false;
+  return true;
+}
+bool linked(const program& p, nb::handle values, nb::handle states) {
+  int i = 0, k = 0;
+  for (nb::handle v : values) {
+    if (i >= p.f.parameters() || !is_at(v, p.home[static_cast<std::size_t>(i)], p.f.parameter_shape(i))) return false;
+    ++i;
+  }
+  for (nb::handle v : states) {
+    if (k >= p.f.states() || !is_at(v, p.state_home[static_cast<std::size_t>(k)], p.f.state_shape(k))) return false;
+    ++k;
+  }
+  return i == p.f.parameters() && k == p.f.states();
 }
 nb::tuple names(const program& p, bool states) {
   nb::list l;
@@ -328,7 +322,6 @@ void bind_block(nb::module_& m) {
   m.def("_use_torch", [](nb::handle tensor_type, nb::handle parameter_type) {
     host.tensor = nb::handle(tensor_type).inc_ref().ptr();
     host.parameter = nb::handle(parameter_type).inc_ref().ptr();
-    host.no_dispatch = nb::object(tensor_type.attr("__torch_dispatch__")).release().ptr();
     host.api = exchange_api_of(tensor_type);
     if (!host.api || !host.api->borrow)
       raise_said(errc::version, "pytenon.torch", "torch",
@@ -353,7 +346,8 @@ void bind_block(nb::module_& m) {
             new (p) program(n);
           },
           nb::arg("network"), nb::keep_alive<1, 2>())
-      .def("forward", forward)
+      .def("forward", forward, nb::arg("x"), nb::arg("values"), nb::arg("states"), nb::arg("draw").none(), nb::arg("training"),
+           nb::arg("keep"))
       .def("backward", backward, nb::arg("tape"), nb::arg("dy"), nb::arg("x"), nb::arg("y").none(), nb::arg("saved"),
            nb::arg("values"), nb::arg("needs"), nb::arg("first"))
       .def("forward_into", forward_into, nb::arg("x"), nb::arg("values"), nb::arg("states"), nb::arg("draw"), nb::arg("y"),
@@ -365,6 +359,7 @@ void bind_block(nb::module_& m) {
       .def_prop_ro("parameters", [](const program& p) { return names(p, false); })
       .def_prop_ro("states", [](const program& p) { return names(p, true); })
       .def_prop_ro("dtype", [](const program& p) { return tenon::name(p.element()); })
+      .def_prop_ro("parameter_dtype", [](const program& p) { return tenon::name(p.f.bound().array_types().master); })
       .def_prop_ro("reads_output", [](const program& p) { return p.f.reads_output(0); })
       .def_prop_ro(
           "sample",

@@ -49,6 +49,8 @@ struct exchange_api {
 const exchange_api* exchange_api_of(nb::handle type);
 /// A producer's fast path checks none of this: values that wait for a sign, and tensors without memory.
 void refuse_lazy_values(nb::handle x, const char* operation, const char* argument);
+/// Whether a tensor of torch, or of a subclass, is itself where its values are.
+bool has_memory(nb::handle x);
 
 // -- layers.cpp, network.cpp, train.cpp, block.cpp --
 void bind_layers(nb::module_& m);

@@ -21,18 +21,33 @@ constexpr const char* speakers = "an object with __dlpack__ (NumPy, PyTorch, JAX
 struct dialect {
   const exchange_api* fast = nullptr;
   bool speaks = false, versions = true;  // __dlpack__ takes max_version
+  bool wraps = false;                    // a subclass that dispatches by itself: its memory may be elsewhere, or nowhere
   nb::object type;
 };
-dialect& dialect_of(nb::handle type) {
+auto& known_dialects() {
   static auto* known = new std::unordered_map<PyObject*, dialect>;  // never destroyed: Python may be gone by then
-  const auto at = known->find(type.ptr());
-  if (at != known->end()) return at->second;
-  if (known->size() >= 256) known->clear();  // types made in a loop
+  return *known;
+}
+/// Fake, distributed and other wrapped tensors of torch have no memory that may be read, and its fast path would not say so.
+bool wraps(nb::handle type) {
+  constexpr const char* dispatch = "__torch_dispatch__";
+  if (!nb::hasattr(type, dispatch)) return false;
+  for (nb::handle base : nb::tuple(type.attr("__mro__")))
+    if (nb::cast<bool>(base.attr("__dict__").attr("__contains__")("__dlpack_c_exchange_api__")))
+      return !type.attr(dispatch).is(base.attr(dispatch));
+  return false;
+}
+dialect dialect_of(nb::handle type) {
+  auto& known = known_dialects();
+  const auto at = known.find(type.ptr());
+  if (at != known.end()) return at->second;
   dialect d;
   d.type = nb::borrow<nb::object>(type);
   d.fast = exchange_api_of(type);
   d.speaks = nb::hasattr(type, "__dlpack__") && nb::hasattr(type, "__dlpack_device__");
-  return (*known)[type.ptr()] = std::move(d);
+  d.wraps = d.fast && wraps(type);
+  if (known.size() < 256) known.emplace(type.ptr(), d);  // types made in a loop are asked each time
+  return d;
 }
 
 /// An error of the door, as the caller's.
@@ -72,16 +87,7 @@ tensor<> take_capsule(nb::handle capsule, const char* operation, const char* arg
   raise_said(errc::null_handle, operation, argument, "", "", "The capsule was taken before, or is no DLPack capsule.");
 }
 
-/// What a producer threw becomes one of ours, with its words.
-[[noreturn]] void raise_foreign(nb::python_error& e, nb::handle x, const char* operation, const char* argument) {
-  if (nb::hasattr(x, "device")) {
-    const std::string at = str_of(x.attr("device"));
-    if (at != "cpu" && at.rfind("cpu:", 0) != 0) raise_said(errc::device, operation, argument, at, "cpu:0");
-  }
-  std::string said = str_of(e.value());
-  said = said.substr(0, said.find('\n'));
-  raise_said(errc::foreign, operation, argument, type_text_of(x) + " that says: " + said, "memory that its owner shares");
-}
+bool is_ours(const nb::python_error& e) { return e.type().is_valid() && nb::hasattr(e.type(), "operation"); }
 void expect_host(nb::handle x, const char* operation, const char* argument) {
   const nb::object where = x.attr("__dlpack_device__")();
   const auto type = nb::cast<int>(where[0]), id = nb::cast<int>(where[1]);
@@ -93,7 +99,20 @@ void expect_host(nb::handle x, const char* operation, const char* argument) {
                        .expected = tenon::device{}.packed()});
   raise(f);
 }
-nb::object ask(nb::handle x, dialect& d) {
+/// What a producer threw becomes one of ours, with its words.
+[[noreturn]] void raise_foreign(nb::python_error& e, nb::handle x, const char* operation, const char* argument) {
+  try {
+    expect_host(x, operation, argument);
+  } catch (nb::python_error& other) {
+    if (is_ours(other)) throw;
+    // DLPack has no number for its device (torch's meta)
+    if (nb::hasattr(x, "device")) raise_said(errc::device, operation, argument, str_of(x.attr("device")), "cpu:0");
+  }
+  std::string said = str_of(e.value());
+  said = said.substr(0, said.find('\n'));
+  raise_said(errc::foreign, operation, argument, type_text_of(x) + " that says: " + said, "memory that its owner shares");
+}
+nb::object ask(nb::handle x, const dialect& d) {
   const nb::object method = x.attr("__dlpack__");
   if (d.versions) {
     try {
@@ -102,7 +121,8 @@ nb::object ask(nb::handle x, dialect& d) {
       if (!e.matches(PyExc_TypeError)) throw;
     }
     nb::object capsule = method();  // the protocol before 1.0 has no such keyword
-    d.versions = false;
+    const auto at = known_dialects().find(d.type.ptr());
+    if (at != known_dialects().end()) at->second.versions = false;
     return capsule;
   }
   return method();
@@ -133,14 +153,16 @@ void refuse_lazy_values(nb::handle x, const char* operation, const char* argumen
   }
 }
 
+bool has_memory(nb::handle x) { return !dialect_of(x.type()).wraps; }
+
 tensor<> take(nb::handle x, const char* operation, const char* argument) {
   if (nb::isinstance<tensor<>>(x)) return *nb::inst_ptr<tensor<>>(x);
   if (PyCapsule_CheckExact(x.ptr())) return take_capsule(x, operation, argument);
-  dialect& d = dialect_of(x.type());
+  const dialect d = dialect_of(x.type());
   if (!d.speaks && !d.fast) raise_said(errc::kind, operation, argument, type_text_of(x), speakers);
   try {
     if (d.fast) {
-      if (nb::hasattr(x, "fake_mode"))
+      if (d.wraps)
         raise_said(errc::null_data, operation, argument, type_text_of(x), "a tensor that has memory");
       if (nb::hasattr(x, "requires_grad") && nb::cast<bool>(x.attr("requires_grad")))
         raise_said(errc::value, operation, argument, "a tensor that requires a gradient", "one that does not",
@@ -153,7 +175,7 @@ tensor<> take(nb::handle x, const char* operation, const char* argument) {
     expect_host(x, operation, argument);
     return take_capsule(ask(x, d), operation, argument);
   } catch (nb::python_error& e) {
-    if (e.type().is_valid() && nb::hasattr(e.type(), "operation")) throw;  // ours
+    if (is_ours(e)) throw;
     if (!e.matches(PyExc_Exception)) throw;  // Ctrl-C
     raise_foreign(e, x, operation, argument);
   }

@@ -146,6 +146,19 @@ void bind_errors(nb::module_& m) {
   for (std::size_t i = 0; i < std::size(exceptions); ++i)
     classes[i] =
         make(exceptions[i].name, exceptions[i].doc, nb::make_tuple(nb::handle(base_class), nb::handle(*exceptions[i].base)));
+  m.def(
+      "_refuse",
+      [](const std::string& word, const std::string& operation, const std::string& argument, nb::handle got, nb::handle expected,
+         const std::string& remedy) {
+        for (const code_row& r : codes)
+          if (word == tenon::word(r.code))
+            raise_said(r.code, operation.c_str(), argument, str_of(got), str_of(expected), remedy.c_str());
+        throw nb::value_error("no such code");
+      },
+      nb::arg("word"), nb::arg("operation"), nb::arg("argument"), nb::arg("got").none(), nb::arg("expected").none(),
+      nb::arg("remedy") = "", nb::sig("def _refuse(word: str, operation: str, argument: str, got: object, expected: object, "
+                                      "remedy: str = '') -> typing.NoReturn"),
+      "Raises what the compiled part would, for what only Python sees; `word` is the code's name.");
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
       std::rethrow_exception(p);

@@ -47,18 +47,27 @@ class open_graph : public tenon::graph {
           f);
   }
   int count() const { return parameter_count(); }
-  /// One step with gradients that lie elsewhere; a pointer that is null takes the network's own.
+  /// One step with gradients that lie elsewhere; a parameter whose pointer is null is left as it is.
   template <class Rule>
-  void update_from(const std::vector<void*>& gradients, const Rule& rule) {
-    std::vector<void*> own;
-    for (int i = 0; i < count(); ++i) own.push_back(dp(i));
-    for (int i = 0; i < count(); ++i)
-      if (gradients[static_cast<std::size_t>(i)]) dp(i) = gradients[static_cast<std::size_t>(i)];
+  void update_from(std::vector<void*> gradients, const Rule& rule) {
+    const exchanged borrowed(*this, gradients);
     update(rule);
-    for (int i = 0; i < count(); ++i) dp(i) = own[static_cast<std::size_t>(i)];
   }
 
  private:
+  /// Gives the network its own gradients back, also when a step ends in an error.
+  class exchanged {
+    open_graph& g_;
+    std::vector<void*>& at_;
+    void swap() {
+      for (int i = 0; i < g_.count(); ++i) std::swap(g_.dp(i), at_[static_cast<std::size_t>(i)]);
+    }
+
+   public:
+    exchanged(open_graph& g, std::vector<void*>& at) : g_(g), at_(at) { swap(); }
+    exchanged(const exchanged&) = delete;
+    ~exchanged() { swap(); }
+  };
   static void check(tenon::errc c, const tenon::failure& f) { tenon::detail::check(c, f); }
 };
 

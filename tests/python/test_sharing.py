@@ -128,6 +128,39 @@ def test_ema_and_nesting():
     assert shared(model[1]) and shared(copied[1])
 
 
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))], ids=["deepcopy", "pickle"])
+def test_copies_go_on_with_what_our_rule_remembers(how):
+    block = Block(seed_network("float64"))
+    x = torch.rand(4, 1, 28, 28, dtype=torch.float64)
+
+    def step(b):
+        b.zero_grad()
+        (b(x) ** 2).sum().backward()
+        b.update(pytenon.adam(lr=0.01))
+
+    step(block), step(block)
+    twin = how(block)
+    assert twin.network.steps == 2
+    step(block), step(twin)
+    assert same(snapshot(block), snapshot(twin)) and shared(twin)
+
+
+def test_blocks_over_one_network_stay_so_in_a_copy():
+    net = pytenon.Network([pytenon.layers.linear(4)], input=(4,))
+    both = copy.deepcopy(torch.nn.Sequential(Block(net), Block(net)))
+    assert both[0]._network is both[1]._network and both[0]._network is not net
+    assert shared(both[0]) and shared(both[1])
+
+
+def test_shallow_copy_takes_nothing_away():
+    block = Block(norm_network())
+    twin = copy.copy(block)
+    assert shared(block) and shared(twin) and twin._network is block._network
+    x = torch.rand(3, 2, 8, 8)
+    assert torch.equal(block.eval()(x), twin.eval()(x))
+    assert all(p is q for p, q in zip(block.parameters(), twin.parameters()))
+
+
 def test_network_pickles():
     net = norm_network(seed=5)
     x = torch.rand(3, 2, 8, 8).numpy()
@@ -204,18 +237,42 @@ def test_repaired_by_the_next_call():
     assert shared(block) and not same(before, snapshot(block))
 
 
-def test_prune_and_weight_norm():
-    from torch.nn.utils import parametrizations, prune
-    for act in (lambda m: prune.l1_unstructured(m, "weight", amount=0.5), lambda m: parametrizations.weight_norm(m, "weight")):
-        block, twin = Block(seed_network()), seed_torch()
-        twin.load_state_dict(block.state_dict())
-        act(block.get_submodule("6")), act(twin[6])
-        x = torch.rand(2, 1, 28, 28)
-        for m in (block, twin):
-            m(x)[:, 1].sum().backward()
-        assert torch.allclose(block(x), twin(x), atol=1e-6)
-        for p, q in zip(sorted(block.named_parameters()), sorted(twin.named_parameters())):
-            assert p[0] == q[0] and torch.allclose(p[1].grad, q[1].grad, atol=1e-6)
+def test_buffers_come_home():
+    block = Block(norm_network())
+    layer, x = block.get_submodule("1"), torch.rand(3, 2, 8, 8)
+    layer.running_mean.data = torch.full((6,), 2.0)  # the same object elsewhere: the next call repairs it
+    assert not shared(block)
+    block(x)
+    assert shared(block) and layer.running_mean.mean() > 1
+    layer.running_mean = torch.full((6,), 5.0)  # another object: used as it is, and home once the network is asked for
+    block(x)
+    now = layer.running_mean.clone()
+    assert 3 < now.mean() < 5
+    assert torch.equal(torch.from_dlpack(block.network.states()[0].value), now) and shared(block)
+
+
+def test_functional_call_with_buffers_leaves_ours_alone():
+    block = Block(norm_network())
+    before, x = snapshot(block), torch.rand(3, 2, 8, 8)
+    objects = dict(block.named_buffers())
+    other = {n: torch.ones_like(b) for n, b in objects.items()}
+    next(block.parameters()).data = next(block.parameters()).data.clone()  # something to repair, at the same time
+    torch.func.functional_call(block, other, (x,))
+    assert all(b is objects[n] for n, b in block.named_buffers()) and same(before, snapshot(block))
+    assert not torch.equal(other["1.running_mean"], torch.ones(6))  # those that it was given have moved
+
+
+def test_a_repair_in_inference_mode_leaves_parameters_trainable():
+    block = Block(norm_network())
+    x = torch.rand(3, 2, 8, 8)
+    next(block.parameters()).data = next(block.parameters()).data * 2
+    with torch.inference_mode():
+        block(x)
+    assert shared(block)
+    optimizer = torch.optim.SGD(block.parameters(), lr=0.1)
+    (block(x) ** 2).sum().backward()
+    optimizer.step()
+    assert shared(block) and not next(block.parameters()).is_inference()
 
 
 def test_ddp_over_gloo(tmp_path):

@@ -73,7 +73,7 @@ class Package:
     def holds_only_the_package(self):
         (wheel,) = self.folder.glob("*.whl")
         names = sorted(zipfile.ZipFile(wheel).namelist())
-        own = {"__init__.py", "torch.py", "py.typed", "_core.pyi", "layers.pyi"}
+        own = {"__init__.py", "torch/__init__.py", "torch/_block.py", "torch/_operators.py", "py.typed", "_core.pyi", "layers.pyi"}
         there = {n.removeprefix("pytenon/") for n in names if n.startswith("pytenon/")}
         strange = [n for n in names if not n.startswith(("pytenon/", "pytenon-"))]
         if strange or {n for n in there if not n.startswith("_core.cpython")} != own:
