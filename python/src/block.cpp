@@ -136,7 +136,8 @@ struct program {
   /// are enough for this batch. What is in them is believed.
   std::byte* saved_memory(nb::handle t, tenon::extent batch, const char* op, bool writes = false) const {
     failure why;
-    if (batch < 1) check(tenon::detail::fail(why, errc::empty_batch, op, {.argument = "batch", .got = batch, .expected = 1}), why);
+    if (batch < 1)
+      check(tenon::detail::fail(why, errc::empty_batch, op, {.argument = "batch", .got = batch, .expected = 1}), why);
     if (batch > plan().batch_limit)
       check(tenon::detail::fail(why, errc::overflow, op,
                                 {.argument = "batch", .got = batch, .expected = plan().batch_limit, .relation = "at most "}),

@@ -162,8 +162,7 @@ tensor<> take(nb::handle x, const char* operation, const char* argument) {
   if (!d.speaks && !d.fast) raise_said(errc::kind, operation, argument, type_text_of(x), speakers);
   try {
     if (d.fast) {
-      if (d.wraps)
-        raise_said(errc::null_data, operation, argument, type_text_of(x), "a tensor that has memory");
+      if (d.wraps) raise_said(errc::null_data, operation, argument, type_text_of(x), "a tensor that has memory");
       if (nb::hasattr(x, "requires_grad") && nb::cast<bool>(x.attr("requires_grad")))
         raise_said(errc::value, operation, argument, "a tensor that requires a gradient", "one that does not",
                    "Pass x.detach(), or put the network into a pytenon.torch.Block.");

@@ -156,8 +156,9 @@ void bind_errors(nb::module_& m) {
         throw nb::value_error("no such code");
       },
       nb::arg("word"), nb::arg("operation"), nb::arg("argument"), nb::arg("got").none(), nb::arg("expected").none(),
-      nb::arg("remedy") = "", nb::sig("def _refuse(word: str, operation: str, argument: str, got: object, expected: object, "
-                                      "remedy: str = '') -> typing.NoReturn"),
+      nb::arg("remedy") = "",
+      nb::sig("def _refuse(word: str, operation: str, argument: str, got: object, expected: object, "
+              "remedy: str = '') -> typing.NoReturn"),
       "Raises what the compiled part would, for what only Python sees; `word` is the code's name.");
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {

@@ -14,7 +14,9 @@ static_assert(!std::is_copy_constructible_v<tenon::stateless>);
 namespace {
 bool heap_is_empty = false;
 }
-void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return heap_is_empty ? nullptr : ::operator new[](bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return heap_is_empty ? nullptr : ::operator new[](bytes);
+}
 
 namespace {
 constexpr extent batch = 4;

@@ -188,3 +188,39 @@ def test_repr_is_one_line():
     assert repr(pytenon.from_dlpack(np.arange(8, dtype=np.float32).reshape(2, 4))) == (
         "pytenon.Tensor([0, 1, 2, 3, 4, 5, …], shape=(2, 4), dtype=float32)")
     assert repr(pytenon.from_dlpack(np.array([True]))) == "pytenon.Tensor([1], shape=(1,), dtype=bool)"
+
+
+def test_the_device_is_asked_for_not_read():
+    class shy:
+        device = "TFRT_CPU_0"  # how another framework calls the host
+
+        def __dlpack_device__(self):
+            return (1, 0)
+
+        def __dlpack__(self, **_):
+            raise RuntimeError("not today")
+
+    with pytest.raises(pytenon.StateError, match="says: not today"):
+        pytenon.from_dlpack(shy())
+
+
+def test_producers_whose_types_are_made_in_a_loop():
+    class inner:
+        def __init__(self, n):
+            self.t = torch.full((2,), float(n))
+
+        def __dlpack_device__(self):
+            return (1, 0)
+
+        def __dlpack__(self):  # the protocol before 1.0
+            return self.t.__dlpack__()
+
+    class outer(inner):
+        def __dlpack__(self):  # meets 300 other types before it answers
+            for i in range(300):
+                kind = type(f"kind{i}", (inner,), {})
+                assert pytenon.from_dlpack(kind(i)).numpy()[0] == i
+            return super().__dlpack__()
+
+    for _ in range(2):
+        assert pytenon.from_dlpack(outer(7)).numpy()[1] == 7
