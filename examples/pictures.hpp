@@ -69,7 +69,9 @@ inline std::string sheet(const std::string& title, const std::vector<prediction>
   for (const prediction& p : all)
     if (!p.right()) wrong.push_back(p);
   const std::size_t mistakes = wrong.size();
-  std::stable_sort(wrong.begin(), wrong.end(), [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  std::sort(wrong.begin(), wrong.end(), [](const auto& a, const auto& b) {
+    return a.probability != b.probability ? a.probability > b.probability : a.sample < b.sample;
+  });
   wrong.resize(std::min(half, wrong.size()));
   const tenon::random_key key{seed, 0, 0x51C7u};  // a "layer" that no network has
   const std::size_t drawn = std::min(half, any.size());

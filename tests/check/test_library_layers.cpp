@@ -107,7 +107,7 @@ TEST_CASE("activations and softmax") {
 TEST_CASE("batch normalisation") {
   for (const shape& s : {shape{1}, shape{4}, shape{3, 5}, shape{2, 3, 4}}) {
     right(check_layer(nn::batch_norm{}, s));
-    right(check_layer(nn::batch_norm{.momentum = 1, .epsilon = 0.5f}, s));
+    right(check_layer(nn::batch_norm{.momentum = 1, .epsilon = 0.5}, s));
   }
 }
 

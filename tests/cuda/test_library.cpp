@@ -116,7 +116,7 @@ TEST_CASE("a library's version is asked for before anything else of it is touche
 TEST_CASE("advice: only a device that answers nothing more asks for a new process") {
   using tenon::cuda::detail::advice_for;
   for (const int sticky : {700, 702, 710, 714, 715, 716, 717, 718, 719}) CHECK(has(advice_for(sticky), "start anew"));
-  for (const int other : {0, 1, 2, 98, 100, 209, 222, 400, 701, 713, 720, 999}) CHECK(!has(advice_for(other), "start anew"));
+  for (const int status : {0, 1, 2, 98, 100, 209, 222, 400, 701, 713, 720, 999}) CHECK(!has(advice_for(status), "start anew"));
   for (const int image : {209, 222}) CHECK(has(advice_for(image), "compute capability 8.0 or later, see -Dgpu_arch"));
   CHECK(has(advice_for(400), "stream"));
   CHECK(has(advice_for(1), "another device"));

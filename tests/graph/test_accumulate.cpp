@@ -116,7 +116,7 @@ TEST_CASE("what nobody reads further has gradient 0") {
   for (extent i = 2; i < 4; ++i) CHECK(p[1].grad[i] == 0);
 }
 TEST_CASE("state changes by a training forward, once, and by nothing else") {
-  static constexpr auto net = tenon::network({2}, nn::batch_norm{.momentum = 0.5f}, nn::linear{.out = 1});
+  static constexpr auto net = tenon::network({2}, nn::batch_norm{.momentum = 0.5}, nn::linear{.out = 1});
   tenon::model<net> m;
   const std::vector<float> x{1, 2, 3, 3, 4, 5}, dy{1, 1, 1};
   const auto xv = view(x, {3, 2});
