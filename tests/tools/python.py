@@ -97,7 +97,8 @@ class Package:
         """Runs tests/python once; gives what failed of each label."""
         report = self.folder / "report.xml"
         files = sorted({TESTS / f"test_{label.split('/')[0]}.py" for label in labels})
-        status, output = common.run([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}", *files],
+        options = ["-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=200", "--tb=short", f"--junitxml={report}"]
+        status, output = common.run([self.python, "-m", "pytest", *options, *files],
                                     timeout=900, cwd=self.elsewhere, env=self.environment())
         results = {}
         if report.exists():
