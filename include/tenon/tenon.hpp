@@ -23,6 +23,7 @@
 #include "tenon/tensor/export.hpp"
 #include "tenon/tensor/import.hpp"
 #include "tenon/tensor/tensor.hpp"
+#include "tenon/tensor/typed_tensor.hpp"
 #include "tenon/train/clip.hpp"
 #include "tenon/train/loss.hpp"
 #include "tenon/train/optimizer.hpp"

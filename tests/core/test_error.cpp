@@ -136,9 +136,9 @@ TEST_CASE("names of dtypes and devices") {
   CHECK(name(dtype{dtype_code::bool_, 1, 1}) == "bool1");
   CHECK(name(dtype{dtype_code::uint_, 8, 4}) == "uint8x4");
   CHECK(name(dtype{dtype_code::complex, 64, 1}) == "complex64");
-  CHECK(name(dtype{dtype_code::f8_e4m3fn, 8, 1}) == "float8 code 10");
-  CHECK(name(dtype{dtype_code::f6_e2m3fn, 6, 1}) == "float6 code 15");
-  CHECK(name(dtype{dtype_code::f4_e2m1fn, 4, 2}) == "float4 code 17x2");
+  CHECK(name(dtype{dtype_code::f8_e4m3fn, 8, 1}) == "float8_e4m3fn");
+  CHECK(name(dtype{dtype_code::f6_e2m3fn, 6, 1}) == "float6_e2m3fn");
+  CHECK(name(dtype{dtype_code::f4_e2m1fn, 4, 2}) == "float4_e2m1fn_x2");
   CHECK(name(dtype{static_cast<dtype_code>(99), 8, 1}) == "code 99, 8 bits");
   CHECK(name(dtype{dtype_code::opaque, 64, 1}) == "opaque64");
   for (const dtype d : {tenon::float32, tenon::int64, dtype{dtype_code::f4_e2m1fn, 4, 65535}})

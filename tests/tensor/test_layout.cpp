@@ -43,6 +43,8 @@ errc oracle(const sample& s, std::uint64_t& address) {
   if (offset > int_max || low < int_min || high > int_max || high + offset > int_max) return errc::overflow;
   const wide first = wide{s.base} + offset + low, last = wide{s.base} + offset + high;
   if (first < 0 || last > word_max) return errc::overflow;
+  const auto half = [](wide at) { return at >> 63 & 1; };  // programs and kernels have one each: no array crosses
+  if (half(first) != half(s.base) || half(last) != half(s.base)) return errc::overflow;
   address = s.base + s.offset;
   return address % static_cast<std::uint64_t>(s.alignment) ? errc::alignment : errc::ok;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where memory is: the number DLPack gives it, and the type that a view carries. Touches no memory.
 #pragma once
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include "tenon/core/text.hpp"
@@ -23,6 +24,9 @@ enum class device_type : std::int32_t {
   hexagon = 16,
   maia = 17,
   trn = 18,
+  tpu = 19,  // this and the next two came after DLPack 1.3
+  tpu_host = 20,
+  ascend = 21,
 };
 struct device {
   device_type type = device_type::cpu;
@@ -34,20 +38,46 @@ struct device {
     return {static_cast<device_type>(v >> 32), static_cast<std::int32_t>(v & 0xffffffff)};
   }
 };
+/// Kinds of device, exactly: a number that DLPack does not know is in no set.
+class device_set {
+  std::uint64_t bits_ = 0;
+
+ public:
+  constexpr device_set() = default;
+  template <std::same_as<device_type>... D>
+    requires(sizeof...(D) > 0)
+  constexpr device_set(D... d) : bits_((0 | ... | (std::uint64_t{1} << static_cast<int>(d)))) {}
+  constexpr bool contains(device_type d) const {
+    const auto n = static_cast<std::uint32_t>(d);
+    return n < 64 && (bits_ >> n & 1) != 0;
+  }
+  constexpr bool contains(device_set o) const { return (bits_ & o.bits_) == o.bits_; }
+  constexpr bool empty() const { return bits_ == 0; }
+  constexpr int size() const { return __builtin_popcountll(bits_); }
+  /// The one with the lowest number; of an empty set, a kind that is not there.
+  constexpr device_type first() const { return static_cast<device_type>(bits_ ? __builtin_ctzll(bits_) : 0); }
+  friend constexpr device_set operator|(device_set a, device_set b) {
+    a.bits_ |= b.bits_;
+    return a;
+  }
+  friend constexpr bool operator==(device_set, device_set) = default;
+};
+/// Whose memory the host can read and write (of managed memory: while no kernel uses it).
+inline constexpr device_set host_devices{device_type::cpu, device_type::cuda_host, device_type::rocm_host,
+                                         device_type::cuda_managed};
+
 namespace detail {
 /// Whether memory of `a` serves where `b` is wanted. Numbers of the host mean nothing: some frameworks count its parts.
 constexpr bool serves(device a, device b) noexcept {
   return a.type == b.type && (a.id == b.id || a.id == device::any_number || a.type == device_type::cpu);
 }
 [[gnu::noinline]] inline text_buffer& operator<<(text_buffer& to, device d) noexcept {
-  switch (d.type) {
-    case device_type::cpu: to << "cpu"; break;
-    case device_type::cuda: to << "cuda"; break;
-    case device_type::cuda_host: to << "cuda_host"; break;
-    case device_type::cuda_managed: to << "cuda_managed"; break;
-    case device_type::rocm: to << "rocm"; break;
-    default: to << "device type " << static_cast<std::int64_t>(d.type);
-  }
+  constexpr const char* words[] = {nullptr,   "cpu",  "cuda", "cuda_host", "opencl",   nullptr,        nullptr,  "vulkan",
+                                   "metal",   "vpi",  "rocm", "rocm_host", "ext",      "cuda_managed", "oneapi", "webgpu",
+                                   "hexagon", "maia", "trn",  "tpu",       "tpu_host", "ascend"};
+  const auto n = static_cast<std::uint32_t>(d.type);
+  if (n < sizeof words / sizeof words[0] && words[n]) to << words[n];
+  else to << "device type " << static_cast<std::int64_t>(d.type);
   return to << ":" << static_cast<std::int64_t>(d.id);
 }
 }  // namespace detail

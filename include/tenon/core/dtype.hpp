@@ -94,6 +94,19 @@ template <>
 struct dtype_of<bfloat16> {
   static constexpr dtype value = bfloat16_dtype;
 };
+namespace detail {
+// std::complex and its like (thrust, cuda::std): two floating numbers, the real one first. Known by their shape, for <complex> is slow.
+template <class C>
+concept complex_number =
+    std::floating_point<typename C::value_type> && sizeof(C) == 2 * sizeof(typename C::value_type) && requires(const C& c) {
+      { c.real() } -> std::convertible_to<typename C::value_type>;
+      { c.imag() } -> std::convertible_to<typename C::value_type>;
+    };
+}  // namespace detail
+template <detail::complex_number C>
+struct dtype_of<C> {
+  static constexpr dtype value{dtype_code::complex, sizeof(C) * 8, 1};
+};
 /// A type that can be the element of a view that crosses a door.
 template <class T>
 concept element = requires {
@@ -102,21 +115,23 @@ concept element = requires {
 
 namespace detail {
 [[gnu::noinline]] inline text_buffer& operator<<(text_buffer& to, dtype d) noexcept {
-  constexpr const char* stems[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
+  constexpr const char* stems[] = {"int",  "uint",     "float",   "opaque",      "bfloat", "complex",
+                                   "bool", "e3m4",     "e4m3",    "e4m3b11fnuz", "e4m3fn", "e4m3fnuz",
+                                   "e5m2", "e5m2fnuz", "e8m0fnu", "e2m3fn",      "e3m2fn", "e2m1fn"};
   const auto code = static_cast<unsigned>(d.code);
   if (code > static_cast<unsigned>(dtype_code::f4_e2m1fn)) {
     to << "code " << static_cast<std::int64_t>(code) << ", " << static_cast<std::int64_t>(d.bits) << " bits";
   } else if (d.code > dtype_code::bool_) {
-    to << (d.bits == 8 ? "float8 code " : d.bits == 6 ? "float6 code " : "float4 code ") << static_cast<std::int64_t>(code);
+    to << "float" << static_cast<std::int64_t>(d.bits) << "_" << stems[code];
   } else {
     to << stems[code];
     if (d.code != dtype_code::bool_ || d.bits != 8) to << static_cast<std::int64_t>(d.bits);
   }
-  if (d.lanes != 1) to << "x" << static_cast<std::int64_t>(d.lanes);
+  if (d.lanes != 1) to << (d.code > dtype_code::bool_ ? "_x" : "x") << static_cast<std::int64_t>(d.lanes);
   return to;
 }
 }  // namespace detail
-/// "float32", "bfloat16", "int64", "bool", "float32x4", "float8 code 10", "code 99, 8 bits" …
+/// "float32", "bfloat16", "int64", "bool", "float32x4", "float8_e4m3fn", "code 99, 8 bits" …
 [[gnu::noinline]] inline std::string name(dtype d) {
   detail::text_buffer b;
   return (b << d).c_str();

@@ -6,143 +6,115 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+#include "tenon/tensor/check_import.hpp"
 #include "tenon/tensor/dlpack.hpp"
-#include "tenon/tensor/layout.hpp"
+#include "tenon/tensor/extents.hpp"
+#include "tenon/tensor/pack.hpp"
 #include "tenon/tensor/tensor.hpp"
 namespace tenon {
-struct import_options {
-  bool assume_writable = false;  // a legacy struct cannot say read-only, and is taken as read-only unless this is set
-  copy_policy copies = copy_policy::if_needed;  // always: a copy of our own, counted; if_needed and never: shares (it always can)
-  bool strict = false;  // refuse NULL strides from DLPack ≥ 1.2
-};
-
 namespace detail {
-struct import_request {
-  bool any_dtype = true;
-  tenon::dtype dtype{};
-  std::int64_t alignment = 1;
-  bool writable = false;
-  device_type device = device_type::cpu;
-};
-struct import_source {
-  void* data;
-  dl::device device;
-  std::int64_t ndim;
-  dl::data_type dtype;
-  const std::int64_t* shape;
-  const std::int64_t* strides;
-  std::uint64_t byte_offset, flags;
-  bool versioned, may_omit_strides;
-};
-
-inline errc check_import(const import_source& t, const import_request& want, const import_options& o, array_ref& out,
-                         failure& why) noexcept {
-  constexpr const char* op = "from_dlpack";
-  if (t.ndim < 0 || t.ndim > max_rank)
-    return fail(why, errc::rank, op, {.argument = "ndim", .got = t.ndim, .expected = max_rank, .relation = "0 to "});
-  array_ref a;
-  a.dtype = {static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
-  a.device = {static_cast<device_type>(t.device.device_type), t.device.device_id};
-  if (!want.any_dtype && a.dtype != want.dtype)
-    return fail(why, errc::dtype, op, {.argument = "dtype", .got = a.dtype.packed(), .expected = want.dtype.packed()});
-  // Sub-byte elements pass where they come packed in whole bytes (float4_e2m1fn_x2), not one a byte.
-  const bool whole = a.dtype.bits * a.dtype.lanes % 8 == 0 && !(a.dtype.bits < 8 && (t.flags & dl::flag_subbyte_padded));
-  if (!whole || (want.any_dtype && !a.dtype.known()))
-    return fail(why, errc::dtype, op,
-                {.argument = "dtype",
-                 .got = a.dtype.packed(),
-                 .expected = float32.packed(),
-                 .relation = "one of whole bytes that DLPack 1.3 knows, such as "});
-  if (a.device.type != want.device || (a.device.id < 0 && want.device != device_type::cpu))
-    return fail(why, errc::device, op,
-                {.argument = "device", .got = a.device.packed(), .expected = device{want.device, 0}.packed()});
-  a.read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
-  if (want.writable && a.read_only)
-    return fail(why, errc::read_only, op,
-                {.argument = t.versioned ? "the producer's tensor" : "a legacy tensor, which cannot say that it may be written",
-                 .remedy = t.versioned ? "Import it as from_dlpack<const T>."
-                                       : "Import it as from_dlpack<const T>, or pass {.assume_writable = true}."});
-  if (t.ndim > 0 && !t.shape) return fail(why, errc::null_shape, op, {.argument = "shape"});
-  if (t.ndim > 0 && !t.strides && !t.may_omit_strides && o.strict)
-    return fail(why, errc::null_strides, op, {.argument = "strides", .remedy = "DLPack 1.2 asks for them."});
-  layout_source from{
-      .data = t.data, .byte_offset = t.byte_offset, .shape = t.shape, .strides = t.strides, .alignment = want.alignment};
-  if (const errc c = check_layout(op, from, static_cast<int>(t.ndim), a, why); c != errc::ok) return c;
-  // Elements that share memory cannot be written one by one: a broadcast array is read-only, whatever its producer says.
-  for (int i = 0; i < a.shape.rank(); ++i)
-    if (a.data && a.strides[i] == 0 && a.shape[i] > 1) {
-      a.read_only = true;
-      if (want.writable)
-        return fail(
-            why, errc::read_only, op,
-            {.argument = "a broadcast tensor, whose elements share memory", .remedy = "Import it as from_dlpack<const T>."});
+/// Fresh memory with what a checked array holds; `a` then describes it. Errors: device, no_memory, overflow.
+inline errc copy_in(const import_request& want, std::size_t aligned_to, array_ref& a, storage& to, failure& why) noexcept {
+  if (!host_devices.contains(a.device.type))
+    return fail(why, errc::device, want.operation,
+                {.argument = "a copy at the door", .got = a.device.packed(), .expected = device{}.packed()});
+  const auto bytes = static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes());
+  const std::size_t spare = aligned_to > alignment ? aligned_to : 0;
+  if (const errc c = storage::try_allocate(bytes + spare, to, why); c != errc::ok) return c;
+  std::byte* p = to.data();
+  if (spare) p += (aligned_to - reinterpret_cast<std::uintptr_t>(p) % aligned_to) % aligned_to;
+  array_ref from = a;
+  if (want.column_major)  // is row-major with the axes in reverse
+    for (int i = 0, n = a.shape.rank(); i < n; ++i) {
+      from.shape.d[i] = a.shape.d[n - 1 - i];
+      from.strides.d[i] = a.strides.d[n - 1 - i];
     }
-  out = a;
+  pack(p, from);
+  count(&traffic::copied, bytes);
+  const strides dense = dense_strides(from.shape);
+  for (int i = 0, n = a.shape.rank(); i < n; ++i) a.strides.d[i] = dense.d[want.column_major ? n - 1 - i : i];
+  a.data = a.shape.numel() ? p : nullptr;
+  a.device = {};
+  a.read_only = false;
   return errc::ok;
 }
-
-template <managed_struct M>
-import_source read_managed(const M& m) noexcept {
-  const auto& t = m.dl_tensor;
-  import_source s{t.data,        {static_cast<std::int32_t>(t.device.device_type), t.device.device_id},
-                  t.ndim,        {static_cast<std::uint8_t>(t.dtype.code), t.dtype.bits, t.dtype.lanes},
-                  t.shape,       t.strides,
-                  t.byte_offset, 0,
-                  false,         true};
-  if constexpr (versioned_struct<M>) {
-    s.flags = m.flags;
-    s.versioned = true;
-    s.may_omit_strides = m.version.minor < 2;
-  }
-  return s;
+/// What a copy mends.
+constexpr copy_reason mended_by_copy(errc c) noexcept {
+  return c == errc::alignment   ? copy_reason::misaligned
+         : c == errc::read_only ? copy_reason::read_only
+         : c == errc::not_dense ? copy_reason::layout
+                                : copy_reason::none;
 }
-}  // namespace detail
-
-/// Imports without a copy. `T` is the element type (`const T` where the producer may not be written), or void: known at run time.
-/// The device's number is the producer's; a model's door compares it with its own.
-/// On success `h` is empty and its deleter runs when the last user of the tensor is gone; on an error `h` is untouched.
-/// Errors: null_handle, version, rank, dtype, device, read_only, null_shape, negative_extent, overflow, null_strides, null_data,
-/// alignment, no_memory.
-template <class T = void, class Device = cpu, managed_struct M>
-[[nodiscard]] errc try_from_dlpack(handle<M>& h, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
+/// The rules, and the copy that the policy allows: `copied` then holds what `a` describes, else it is empty.
+[[gnu::noinline]] inline errc admit(const import_source& from, const import_request& want, const import_options& o, array_ref& a,
+                                    storage& copied, failure& why) noexcept {
+  import_report done{.producer_copied = (from.flags & dl::flag_is_copied) != 0};
+  done.reason = copy_reason::asked_for;
+  if (o.copies != copy_policy::always) {
+    const errc c = check_import(from, want, o, a, why);
+    done.reason = mended_by_copy(c);
+    if (c != errc::ok && (o.copies == copy_policy::never || done.reason == copy_reason::none)) return c;
+  }
+  if (done.reason != copy_reason::none) {
+    import_request shared = want;
+    shared.alignment = 1;
+    shared.writable = shared.row_major = shared.column_major = false;
+    import_options as_it_is = o;
+    as_it_is.alignment = 1;
+    if (const errc c = check_import(from, shared, as_it_is, a, why); c != errc::ok) return c;
+    if (const errc c = copy_in(want, o.alignment, a, copied, why); c != errc::ok) return c;
+    done.copied = true;
+    done.bytes = static_cast<std::uint64_t>(a.shape.numel() * a.dtype.bytes());
+  }
+  if (o.report) *o.report = done;
+  return errc::ok;
+}
+template <managed_struct M>
+[[nodiscard]] errc check_handle(const handle<M>& h, failure& why) noexcept {
   constexpr const char* op = "from_dlpack";
-  if (!h)
-    return detail::fail(why, errc::null_handle, op,
-                        {.argument = "the handle", .remedy = "It was moved from, or the producer gave nothing."});
+  if (!h) [[unlikely]]
+    return fail(why, errc::null_handle, op,
+                {.argument = "the handle", .remedy = "It was moved from, or the producer gave nothing."});
   if constexpr (versioned_struct<M>)
-    if (h->version.major != 1)  // nothing behind the version may be read
-      return detail::fail(why, errc::version, op, {.argument = "DLPack major version", .got = h->version.major, .expected = 1});
-  const bool copies = o.copies == copy_policy::always;
-  if (copies && !device_traits<Device>::host_accessible)
-    return detail::fail(why, errc::device, op,
-                        {.argument = "a copy at the door",
-                         .got = device{device_traits<Device>::type, 0}.packed(),
-                         .expected = device{}.packed()});
-  detail::import_request want{.device = device_traits<Device>::type};
+    if (h->version.major != dl::spoken.major) [[unlikely]]  // nothing behind the version may be read
+      return fail(why, errc::version, op,
+                  {.argument = "DLPack major version", .got = h->version.major, .expected = dl::spoken.major});
+  return errc::ok;
+}
+/// What an element type asks for; void: nothing.
+template <class T>
+constexpr import_request request_of_element() noexcept {
+  import_request want;
   if constexpr (!std::is_void_v<T>) {
     static_assert(element<T>, "[from_dlpack] this type is no element: specialise tenon::dtype_of<T>");
     want.any_dtype = false;
     want.dtype = dtype_of<std::remove_const_t<T>>::value;
     static_assert(dtype_of<std::remove_const_t<T>>::value.bytes() == sizeof(T),
                   "[from_dlpack] tenon::dtype_of<T> says another size than sizeof(T)");
-    want.alignment = copies ? 1 : alignof(T);
-    want.writable = !copies && !std::is_const_v<T>;
+    want.alignment = alignof(T);
+    want.writable = !std::is_const_v<T>;
   }
+  return want;
+}
+}  // namespace detail
+
+/// Imports without a copy, unless `o` allows one. `T` is the element type (`const T` where the producer may not be written), or void:
+/// known at run time. The device's number is the producer's; a model's door compares it with its own.
+/// On success `h` is empty and its deleter runs when the last user of the tensor is gone (after a copy: at once); on an error `h` is
+/// untouched. Errors: null_handle, version, rank, dtype, device, read_only, null_shape, negative_extent, overflow, null_strides,
+/// null_data, alignment, no_memory.
+template <class T = void, class Device = cpu, managed_struct M>
+  requires(!detail::is_extents<Device>)
+[[nodiscard]] errc try_from_dlpack(handle<M>& h, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
+  if (const errc c = detail::check_handle(h, why); c != errc::ok) return c;
+  detail::import_request want = detail::request_of_element<T>();
+  want.devices = device_set{device_traits<Device>::type};
   array_ref a;
-  if (const errc c = detail::check_import(detail::read_managed(*h), want, o, a, why); c != errc::ok) return c;
   storage s;
+  if (const errc c = detail::admit(detail::read_managed(*h), want, o, a, s, why); c != errc::ok) return c;
   const auto bytes = static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes());
-  if (copies) {
-    if (const errc c = storage::try_allocate(bytes, s, why); c != errc::ok) return c;
-    detail::pack(s.data(), a);
-    detail::count(&traffic::copied, bytes);
-    a.data = s.data();
-    a.strides = dense_strides(a.shape);
-    a.read_only = false;
-    h.reset();
-  } else if (const errc c = storage::try_adopt(std::move(h), a.data, bytes, s, why, a.device.id); c != errc::ok) {
-    return c;
-  }
+  if (s) h.reset();
+  else if (const errc c = storage::try_adopt(std::move(h), a.data, bytes, s, why, a.device.id); c != errc::ok) return c;
   if constexpr (std::is_void_v<T>) to = tensor<void, Device>(std::move(s), a);
   else to = tensor<T, Device>(std::move(s), strided_view<T, Device>(static_cast<T*>(a.data), a.shape, a.strides), a.read_only);
   return errc::ok;
@@ -150,15 +122,16 @@ template <class T = void, class Device = cpu, managed_struct M>
 #if TENON_EXCEPTIONS
 /// As try_from_dlpack, throwing tenon::error; the handle then still owns.
 template <class T = void, class Device = cpu, managed_struct M>
+  requires(!detail::is_extents<Device>)
 [[nodiscard]] tensor<T, Device> from_dlpack(handle<M>&& h, const import_options& o = {}) {
   tensor<T, Device> t;
   if (failure f; try_from_dlpack<T, Device>(h, t, f, o) != errc::ok) [[unlikely]]
     detail::raise(f);
   return t;
 }
-template <class T = void, class Device = cpu, managed_struct M>
-tensor<T, Device> from_dlpack(handle<M>& h, const import_options& o = {}) = delete;  // ownership moves: from_dlpack(std::move(h))
-template <class T = void, class Device = cpu, managed_struct M>
-tensor<T, Device> from_dlpack(M*, const import_options& = {}) = delete;  // raw pointers enter as from_dlpack(tenon::own(raw))
+template <class T = void, class Device = cpu, class... Promises, managed_struct M>
+void from_dlpack(handle<M>& h, const import_options& o = {}) = delete;  // ownership moves: from_dlpack(std::move(h))
+template <class T = void, class Device = cpu, class... Promises, managed_struct M>
+void from_dlpack(M*, const import_options& = {}) = delete;  // raw pointers enter as from_dlpack(tenon::own(raw))
 #endif
 }  // namespace tenon

@@ -14,6 +14,7 @@ struct layout_source {
   const std::int64_t* shape = nullptr;
   const std::int64_t* strides = nullptr;
   std::int64_t alignment = 1;
+  std::uint64_t known_bytes = 0;  // from `data` on; 0: nobody knows
 };
 
 /// First and last byte that the strides reach, relative to the first element. False on overflow. No extent may be 0.
@@ -71,15 +72,21 @@ struct layout_source {
   std::uintptr_t first = 0, last = 0;
   if (!byte_span(a.shape, a.strides, width, low, high) || __builtin_add_overflow(low, offset, &low) ||
       __builtin_add_overflow(high, offset, &high) || __builtin_add_overflow(base, low, &first) ||
-      __builtin_add_overflow(base, high, &last))
+      __builtin_add_overflow(base, high, &last) || ((first ^ base) | (last ^ base)) >> (sizeof base * 8 - 1))
     return fail(why, errc::overflow, op, {.argument = "addresses reached by the strides"});
+  if (t.known_bytes && (low < 0 || static_cast<std::uint64_t>(high) >= t.known_bytes))
+    return fail(why, errc::overflow, op,
+                {.argument = low < 0 ? "bytes before the memory that is there" : "bytes of the memory that is there",
+                 .got = low < 0 ? -low : high + 1,
+                 .expected = low < 0 ? 0 : static_cast<std::int64_t>(t.known_bytes),
+                 .relation = "at most "});
   const std::uintptr_t start = base + static_cast<std::uintptr_t>(offset);
   if (const auto off = start % static_cast<std::uintptr_t>(t.alignment))
     return fail(why, errc::alignment, op,
                 {.argument = "address of the first element, modulo its alignment",
                  .got = static_cast<std::int64_t>(off),
                  .expected = 0,
-                 .remedy = "Import it with {.copies = tenon::copy_policy::always}."});
+                 .remedy = "Import it with {.copies = tenon::copy_policy::if_needed}."});
   a.data = static_cast<std::byte*>(t.data) + offset;
   return errc::ok;
 }

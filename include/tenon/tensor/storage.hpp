@@ -142,6 +142,10 @@ class storage {
   }
 #endif
 
+  /// Gives its share away as a pointer, which `attach` turns into a storage again.
+  [[nodiscard]] void* detach() noexcept { return std::exchange(b_, nullptr); }
+  [[nodiscard]] static storage attach(void* detached) noexcept { return storage(static_cast<block*>(detached)); }
+
   std::byte* data() const noexcept { return b_ ? static_cast<std::byte*>(b_->data) : nullptr; }
   std::size_t bytes() const noexcept { return b_ ? b_->bytes : 0; }
   /// The number of the device that the memory is on; 0 on the host.
@@ -171,6 +175,6 @@ inline traffic bytes_moved() noexcept {
   t.fresh_slots = __atomic_load_n(&detail::traffic_counters.fresh_slots, __ATOMIC_RELAXED);
   return t;
 }
-/// When a door may copy: never (an error instead), where it must, or always.
+/// When a copy may be made: never (an error instead), where it must, or always.
 enum class copy_policy : std::uint8_t { never, if_needed, always };
 }  // namespace tenon

@@ -11,7 +11,7 @@
 #include "tenon/tensor/storage.hpp"
 #include "tenon/tensor/view.hpp"
 namespace tenon {
-template <class T = void, class Device = cpu>
+template <class T = void, class Device = cpu, class... Promises>
 class tensor;
 
 namespace detail {
@@ -28,8 +28,9 @@ namespace detail {
 }  // namespace detail
 
 /// An array of known element type that keeps its memory alive. Copies share the memory.
-template <class T, class Device>
+template <class T, class Device, class... Promises>
 class tensor {
+  static_assert(sizeof...(Promises) == 0, "[tensor] the extents come first: tenon::tensor<T, tenon::extents<…>, …>");
   storage owner_;
   strided_view<T, Device> view_;
   extent n_ = 0;

@@ -7,7 +7,7 @@
 #include "tenon/core/shape.hpp"
 #include "tenon/tensor/adapter.hpp"
 namespace tenon {
-template <class T, class Device = cpu>
+template <class T, class Device = cpu, class... Promises>
 class view;
 
 namespace detail {
@@ -28,8 +28,10 @@ consteval bool expect_host() {
 }  // namespace detail
 
 /// A dense row-major array that is not owned. Elements can be reached only where the host can reach them.
-template <class T, class Device>
+/// What it promises beyond its device, its rank and more, is checked where it is made: see tensor/typed_view.hpp.
+template <class T, class Device, class... Promises>
 class view {
+  static_assert(sizeof...(Promises) == 0, "[view] the extents come first: tenon::view<T, tenon::extents<…>, …>");
   T* data_ = nullptr;
   extent n_ = 0;
   tenon::shape shape_{};

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The owner of a typed view: an import that is not counted, so it takes no heap block and cannot be copied. `share()` makes a counted
+// tensor of it.
+#pragma once
+#include <type_traits>
+#include <utility>
+#include "tenon/tensor/view_as.hpp"
+namespace tenon {
+namespace detail {
+/// Owns a thing by its address and by how to let go of it.
+class erased_owner {
+  void* what_ = nullptr;
+  void (*release_)(void*) noexcept = nullptr;
+
+ public:
+  erased_owner() = default;
+  erased_owner(void* what, void (*release)(void*) noexcept) noexcept : what_(what), release_(release) {}
+  erased_owner(erased_owner&& o) noexcept : what_(std::exchange(o.what_, nullptr)), release_(o.release_) {}
+  erased_owner& operator=(erased_owner&& o) noexcept {
+    if (this != &o) {
+      reset();
+      what_ = std::exchange(o.what_, nullptr);
+      release_ = o.release_;
+    }
+    return *this;
+  }
+  ~erased_owner() { reset(); }
+  void reset() noexcept {
+    if (void* w = std::exchange(what_, nullptr)) release_(w);
+  }
+};
+template <managed_struct M>
+erased_owner erase(handle<M>& h) noexcept {
+  return {h.release(), [](void* m) noexcept { handle<M>(static_cast<M*>(m)).reset(); }};
+}
+inline erased_owner erase(storage& s) noexcept {
+  return {s.detach(), [](void* block) noexcept { storage::attach(block).reset(); }};
+}
+}  // namespace detail
+
+/// Owns what `view<T, extents<E...>, Tags...>` views. Moves, and does not copy.
+template <class T, extent... E, class... Tags>
+class tensor<T, extents<E...>, Tags...> {
+ public:
+  using element_type = T;
+  using view_type = tenon::view<T, extents<E...>, Tags...>;
+
+ private:
+  view_type view_{};
+  detail::erased_owner owner_{};
+
+ public:
+  tensor() = default;
+  tensor(const view_type& v, detail::erased_owner owner) noexcept : view_(v), owner_(std::move(owner)) {}
+  tensor(tensor&& o) noexcept : view_(std::exchange(o.view_, {})), owner_(std::move(o.owner_)) {}
+  tensor& operator=(tensor&& o) noexcept {
+    view_ = std::exchange(o.view_, {});
+    owner_ = std::move(o.owner_);
+    return *this;
+  }
+  ~tensor() = default;
+
+  explicit operator bool() const noexcept { return static_cast<bool>(view_); }
+  const view_type& view() const& noexcept { return view_; }
+  view_type view() const&& = delete;  // a view of a temporary would dangle: name the tensor first
+  T* data() const noexcept { return view_.data(); }
+  tenon::shape shape() const noexcept { return view_.shape(); }
+  tenon::strides strides() const noexcept { return view_.strides(); }
+  static constexpr int rank() noexcept { return view_type::rank(); }
+  extent numel() const noexcept { return view_.numel(); }
+  template <std::integral... I>
+  decltype(auto) operator()(I... i) const noexcept {
+    return view_(i...);
+  }
+  decltype(auto) operator[](extent i) const noexcept { return view_[i]; }
+
+  /// Lets go of the memory.
+  void reset() noexcept { *this = tensor(); }
+  /// The same memory as a counted tensor on the host or on `Device`; this one is then empty. Errors: no_memory; nothing has then changed.
+  template <class Device = cpu>
+    requires(view_type::devices.size() == 1 && view_type::devices.contains(device_traits<Device>::type))
+  [[nodiscard]] errc try_share(tensor<T, Device>& to, failure& why) noexcept {
+    storage s;
+    const strided_view<T, Device> v(view_.data(), view_.shape(), view_.strides());
+    const auto bytes = static_cast<std::size_t>(v.numel()) * sizeof(T);
+    auto* p = const_cast<std::remove_const_t<T>*>(view_.data());
+    if (const errc c = storage::try_adopt(std::move(owner_), p, bytes, s, why, view_.device().id); c != errc::ok) return c;
+    view_ = {};
+    to = tensor<T, Device>(std::move(s), v);
+    return errc::ok;
+  }
+#if TENON_EXCEPTIONS
+  template <class Device = cpu>
+  [[nodiscard]] tensor<T, Device> share() && {
+    tensor<T, Device> t;
+    if (failure f; try_share(t, f) != errc::ok) [[unlikely]]
+      detail::raise(f);
+    return t;
+  }
+#endif
+};
+
+namespace detail {
+template <class T, class E, class... Tags, managed_struct M>
+[[gnu::cold, gnu::noinline]] errc import_closely(handle<M>& h, tensor<T, E, Tags...>& to, failure& why,
+                                                 const import_options& o) noexcept {
+  using V = view<T, E, Tags...>;
+  if (const errc c = check_handle(h, why); c != errc::ok) return c;
+  array_ref a;
+  storage copied;
+  if (const errc c = admit(read_managed(*h), request_of_view<V>("from_dlpack"), o, a, copied, why); c != errc::ok) return c;
+  if (copied) h.reset();
+  to = tensor<T, E, Tags...>(view_of<V>(a), copied ? erase(copied) : erase(h));
+  return errc::ok;
+}
+}  // namespace detail
+
+/// Imports into the type: what it promises is checked, the memory is owned without a heap block.
+/// `auto rows = tenon::from_dlpack<const float, tenon::extents<tenon::dyn, 3>>(tenon::own(raw))`. Ownership and errors are those of the
+/// untyped form, and extent, not_dense.
+template <class T, class E, class... Tags, managed_struct M>
+  requires detail::is_extents<E>
+[[nodiscard]] errc try_from_dlpack(handle<M>& h, tensor<T, E, Tags...>& to, failure& why, const import_options& o = {}) noexcept {
+  if (h && detail::plain(o)) [[likely]] {
+    std::uint64_t flags = 0;
+    bool writable = o.assume_writable, ours = true;
+    if constexpr (versioned_struct<M>) {
+      ours = h->version.major == dl::spoken.major;
+      flags = ours ? h->flags : 0;
+      writable = true;
+    }
+    if (view<T, E, Tags...> v; ours && detail::fits_plainly(h->dl_tensor, flags, writable, v)) [[likely]] {
+      to = tensor<T, E, Tags...>(v, detail::erase(h));
+      return errc::ok;
+    }
+  }
+  return detail::import_closely(h, to, why, o);
+}
+#if TENON_EXCEPTIONS
+/// As try_from_dlpack, throwing tenon::error; the handle then still owns.
+template <class T, class E, class... Tags, managed_struct M>
+  requires detail::is_extents<E>
+[[nodiscard]] tensor<T, E, Tags...> from_dlpack(handle<M>&& h, const import_options& o = {}) {
+  tensor<T, E, Tags...> t;
+  if (failure f; try_from_dlpack(h, t, f, o) != errc::ok) [[unlikely]]
+    detail::raise(f);
+  return t;
+}
+#endif
+}  // namespace tenon

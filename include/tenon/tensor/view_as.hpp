@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a typed view is made: what its type promises is checked here, once. A tensor that is as it should be passes in one run over its
+// axes; whatever is odd about one is looked at again, rule by rule. Reads shapes and strides, never elements.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include "tenon/tensor/import.hpp"
+#include "tenon/tensor/typed_view.hpp"
+namespace tenon {
+namespace detail {
+/// What a typed view asks for.
+template <class V>
+constexpr import_request request_of_view(const char* operation) noexcept {
+  import_request want = request_of_element<typename V::element_type>();
+  want.operation = operation;
+  want.alignment = static_cast<std::int64_t>(V::alignment);
+  want.devices = V::devices;
+  want.rank = V::rank();
+  want.extents = V::extents_type::d;
+  want.row_major = V::row_major;
+  want.column_major = V::column_major;
+  return want;
+}
+/// Whether these options ask for nothing that takes a closer look.
+constexpr bool plain(const import_options& o) noexcept {
+  return o.copies != copy_policy::always && !o.strict && o.alignment <= 1 && !o.known_bytes && !o.report;
+}
+constexpr std::uint64_t unsigned_abs(std::int64_t v) noexcept {
+  return v < 0 ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v);
+}
+/// True where `t` is beyond doubt what `V` promises; `v` then views it. False says nothing: check_import decides. Every rule is here,
+/// in the order in which a good tensor is read, and no rule is waived.
+template <class V, tensor_struct D>
+[[nodiscard, gnu::always_inline]] inline bool fits_plainly(const D& t, std::uint64_t flags, bool writable, V& v) noexcept {
+  using T = typename V::element_type;
+  using E = typename V::extents_type;
+  constexpr int n = V::rank();
+  constexpr dtype want = dtype_of<std::remove_const_t<T>>::value;
+  constexpr auto width = static_cast<std::int64_t>(sizeof(T));
+  constexpr std::uint64_t unwanted = dl::flag_subbyte_padded | (std::is_const_v<T> ? 0 : dl::flag_read_only);
+  const device where{static_cast<device_type>(t.device.device_type), static_cast<std::int32_t>(t.device.device_id)};
+  const dtype is{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
+  if (t.ndim != n || is.packed() != want.packed() || !V::devices.contains(where.type) || (flags & unwanted) ||
+      (!std::is_const_v<T> && !writable) || (where.id < 0 && where.type != device_type::cpu))
+    return false;
+  extent shape[n ? n : 1], strides[n ? n : 1];
+  std::int64_t count = 1, low = 0, high = 0;
+  bool odd = false;
+  if constexpr (n > 0) {
+    const std::int64_t *const extents = t.shape, *const steps = t.strides;
+    if (!extents || (V::column_major && !steps)) return false;
+    for (int k = 0; k < n; ++k) {
+      const int i = V::column_major ? k : n - 1 - k;
+      const std::int64_t e = extents[i], step = e == 1 || !steps ? count : steps[i];
+      std::int64_t reach = 0;
+      odd |= e < 1 || (E::d[i] != dyn && E::d[i] != e);
+      if constexpr (V::row_major || V::column_major) odd |= step != count;
+      else if constexpr (!std::is_const_v<T>)
+        odd |= e != 1 && unsigned_abs(step) <= static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
+      odd |= __builtin_mul_overflow(static_cast<std::int64_t>(static_cast<std::uint64_t>(e) - 1), step, &reach);
+      odd |= reach < 0 ? __builtin_add_overflow(low, reach, &low) : __builtin_add_overflow(high, reach, &high);
+      odd |= __builtin_mul_overflow(count, e, &count);
+      shape[i] = e;
+      strides[i] = step;
+    }
+  }
+  // Addresses of the first element, of the first byte and of the last: all in the lower half, as data itself.
+  const auto base = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(t.data));
+  const auto offset = static_cast<std::int64_t>(t.byte_offset);
+  std::int64_t first = 0, below = 0, above = 0;
+  odd |= __builtin_mul_overflow(low, width, &low) | __builtin_mul_overflow(high, width, &high) |
+         __builtin_mul_overflow(count, width, &count) | __builtin_add_overflow(base, offset, &first) |
+         __builtin_add_overflow(first, low, &below) | __builtin_add_overflow(high, width - 1, &high) |
+         __builtin_add_overflow(first, high, &above);
+  odd |= (base | offset | below | above) < 0;
+  odd |= base == 0 || (static_cast<std::uint64_t>(first) & (V::alignment - 1)) != 0;
+  if (odd) [[unlikely]]
+    return false;
+  v = V(reinterpret_cast<T*>(static_cast<std::byte*>(const_cast<void*>(static_cast<const void*>(t.data))) + offset), shape,
+        strides, where);
+  return true;
+}
+/// A checked array as the view that it was checked for.
+template <class V>
+V view_of(const array_ref& a) noexcept {
+  return V(static_cast<typename V::element_type*>(a.data), a.shape.d, a.strides.d, a.device);
+}
+template <class V>
+[[gnu::cold, gnu::noinline]] errc view_closely(const import_source& from, const import_options& o, V& to, failure& why) noexcept {
+  import_options shares = o;
+  shares.copies = copy_policy::never;  // a view has no place for a copy
+  array_ref a;
+  storage none;
+  if (const errc c = admit(from, request_of_view<V>("view_as"), shares, a, none, why); c != errc::ok) return c;
+  to = view_of<V>(a);
+  return errc::ok;
+}
+}  // namespace detail
+
+/// A DLTensor (ours, or of any dlpack.h) as a typed view, for as long as its producer keeps it. It cannot say read-only, so it is taken
+/// as read-only unless `o.assume_writable`. Errors: rank, dtype, device, read_only, null_shape, null_strides, negative_extent, overflow,
+/// null_data, alignment, extent, not_dense; `to` is then untouched.
+template <class V, detail::tensor_struct D>
+  requires is_typed_view<V>
+[[nodiscard]] errc try_view_as(const D& t, V& to, failure& why, const import_options& o = {}) noexcept {
+  if (detail::plain(o) && detail::fits_plainly(t, 0, o.assume_writable, to)) [[likely]]
+    return errc::ok;
+  return detail::view_closely(detail::read_tensor(t), o, to, why);
+}
+/// A tensor, or anything adaptable that outlives the line, as a typed view. Errors as above.
+template <class V, class X>
+  requires(is_typed_view<V> && !detail::tensor_struct<std::remove_cvref_t<X>>)
+[[nodiscard]] errc try_view_as(X&& x, V& to, failure& why) noexcept {
+  static_assert(outlives_call<X>, "[view_as] this temporary owns its elements and dies at the end of the line: name it first");
+  array_ref a = detail::describe(x);
+  if (a.device.id == device::any_number) a.device.id = 0;
+  const detail::import_source from{a.data,
+                                   {static_cast<std::int32_t>(a.device.type), a.device.id},
+                                   a.shape.rank(),
+                                   detail::to_dl(a.dtype),
+                                   a.shape.d,
+                                   a.strides.d,
+                                   0,
+                                   a.read_only ? dl::flag_read_only : 0,
+                                   true,
+                                   true};
+  return detail::view_closely(from, {}, to, why);
+}
+#if TENON_EXCEPTIONS
+/// As try_view_as, throwing tenon::error: `tenon::view_as<tenon::view<const float, tenon::extents<tenon::dyn, 3>>>(t)`.
+template <class V, class X>
+V view_as(X&& x, const import_options& o = {}) {
+  V v;
+  failure f;
+  errc c = errc::ok;
+  if constexpr (detail::tensor_struct<std::remove_cvref_t<X>>) c = try_view_as(x, v, f, o);
+  else c = try_view_as(std::forward<X>(x), v, f);
+  if (c != errc::ok) [[unlikely]]
+    detail::raise(f);
+  return v;
+}
+#endif
+}  // namespace tenon
