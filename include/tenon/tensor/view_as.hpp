@@ -73,7 +73,7 @@ template <class V, tensor_struct D>
          __builtin_mul_overflow(count, width, &count) | __builtin_add_overflow(base, offset, &first) |
          __builtin_add_overflow(first, low, &below) | __builtin_add_overflow(high, width - 1, &high) |
          __builtin_add_overflow(first, high, &above);
-  odd |= (base | offset | below | above) < 0;
+  odd |= (base | offset | below) < 0;  // above cannot be: that would have overflowed
   odd |= base == 0 || (static_cast<std::uint64_t>(first) & (V::alignment - 1)) != 0;
   if (odd) [[unlikely]]
     return false;
