@@ -48,7 +48,7 @@ TEST_CASE("C5 read-only data in a legacy struct are refused; a copy passes") {
   tenon::failure why;
   CHECK(tenon::try_to_dlpack(c, h, why) == errc::read_only);
   CHECK_FALSE(h);
-  CHECK(std::string(why.remedy) == "Export it versioned, or export tenon::copy(t).");
+  CHECK(std::string(why.remedy) == "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::always}).");
   CHECK(to_dlpack<tenon::dl::managed_tensor>(tenon::copy(c))->dl_tensor.data != t.data());
 }
 
@@ -119,6 +119,53 @@ TEST_CASE("imported, exported and imported again: the first deleter runs once, a
     u = {};
     CHECK(p.deleted == 0);
     CHECK(v(1, 1) == 4);
+  }
+  CHECK(p.deleted == 1);
+}
+
+TEST_CASE("C6 I10 a copy for the consumer is flagged as his own, dense and writable, and counted") {
+  tensor<float> t(tenon::shape{2, 3});
+  t(1, 2) = 6;
+  const tensor<const float> backwards(t.owner(), tenon::strided_view<const float>(t.data() + 5, {6}, {{-1}}));
+  const auto before = tenon::bytes_moved().copied;
+  auto h = to_dlpack(backwards, {.copies = tenon::copy_policy::always});
+  CHECK(tenon::bytes_moved().copied - before == 24);
+  CHECK(h->flags == tenon::dl::flag_is_copied);
+  CHECK(h->dl_tensor.strides[0] == 1);
+  CHECK(static_cast<float*>(h->dl_tensor.data)[0] == 6);
+  auto old = to_dlpack<tenon::dl::managed_tensor>(tensor<>(backwards), {.copies = tenon::copy_policy::always});
+  CHECK(static_cast<float*>(old->dl_tensor.data)[0] == 6);
+  CHECK(to_dlpack(t)->flags == 0);
+}
+
+TEST_CASE("D22 negative strides can be kept from consumers that cannot take them") {
+  tensor<float> t(tenon::shape{3});
+  const tensor<float> backwards(t.owner(), tenon::strided_view<float>(t.data() + 2, {3}, {{-1}}));
+  const tensor<float> single(t.owner(), tenon::strided_view<float>(t.data(), {1}, {{-1}}));
+  CHECK(to_dlpack(backwards)->dl_tensor.strides[0] == -1);
+  tenon::handle<> h;
+  tenon::failure why;
+  CHECK(tenon::try_to_dlpack(backwards, h, why, {.negative_strides = false}) == errc::not_dense);
+  CHECK(why.axis == 0);
+  CHECK_FALSE(h);
+  CHECK(tenon::try_to_dlpack(single, h, why, {.negative_strides = false}) == errc::ok);
+  CHECK(tenon::try_to_dlpack(t, h, why, {.negative_strides = false}) == errc::ok);
+}
+
+TEST_CASE("H1 a typed owner hands on what it owns, without a count") {
+  versioned p({1, 2, 3, 4, 5, 6}, {2, 3});
+  {
+    auto t = tenon::from_dlpack<const float, tenon::extents<tenon::dyn, 3>>(p.give());
+    tenon::handle<tenon::dl::managed_tensor> old;
+    tenon::failure why;
+    CHECK(tenon::try_to_dlpack(std::move(t), old, why) == errc::read_only);
+    CHECK(t);
+    auto h = to_dlpack(std::move(t));
+    CHECK_FALSE(t);
+    CHECK(h->flags == tenon::dl::flag_read_only);
+    CHECK(h->dl_tensor.data == p.values.data());
+    CHECK((h->dl_tensor.shape[1] == 3 && h->dl_tensor.strides[0] == 3));
+    CHECK(p.deleted == 0);
   }
   CHECK(p.deleted == 1);
 }

@@ -17,6 +17,14 @@
 #define TENON_EXCEPTIONS 0
 #endif
 
+/// 1 where the C library says whether a thread was ever started (`__libc_single_threaded`).
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define TENON_HAS_SINGLE_THREADED 1
+#else
+#define TENON_HAS_SINGLE_THREADED 0
+#endif
+
 #define TENON_RESTRICT __restrict__
 
 // Kernels of translation units with different flags must not be merged by the linker: an older CPU would stop on the newer one's

@@ -47,6 +47,23 @@ class storage {
     explicit adopted(Owner&& o) noexcept(std::is_nothrow_move_constructible_v<Owner>) : owner(std::move(o)) {}
   };
   block* b_ = nullptr;
+  // A process that never started a thread need not count in one step: half of what an export and its release cost.
+  static bool alone() noexcept {
+#if TENON_HAS_SINGLE_THREADED
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
+  }
+  static void share(block* b) noexcept {
+    if (alone()) ++b->refs;
+    else __atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
+  }
+  /// True for the last one: then nobody else can hold it, nor come to.
+  static bool let_go(block* b) noexcept {
+    if (alone()) return --b->refs == 0;
+    return __atomic_load_n(&b->refs, __ATOMIC_ACQUIRE) == 1 || __atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) == 1;
+  }
   explicit storage(block* b) noexcept : b_(b) {}
 
   static void destroy_own(block* b) noexcept {
@@ -59,7 +76,7 @@ class storage {
  public:
   storage() = default;
   storage(const storage& o) noexcept : b_(o.b_) {
-    if (b_) __atomic_fetch_add(&b_->refs, 1, __ATOMIC_RELAXED);
+    if (b_) share(b_);
   }
   storage(storage&& o) noexcept : b_(std::exchange(o.b_, nullptr)) {}
   storage& operator=(storage o) noexcept {
@@ -69,7 +86,7 @@ class storage {
   ~storage() { reset(); }
   /// Lets go. Apart, because every holder of a tensor would carry a copy of it.
   [[gnu::noinline]] void reset() noexcept {
-    if (block* const b = std::exchange(b_, nullptr); b && __atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL) == 1) b->destroy(b);
+    if (block* const b = std::exchange(b_, nullptr); b && let_go(b)) b->destroy(b);
   }
 
   /// Fresh memory with undefined contents; `to` stays as it was on an error. Errors: no_memory, overflow.

@@ -74,6 +74,9 @@ class tensor<T, extents<E...>, Tags...> {
   }
   decltype(auto) operator[](extent i) const noexcept { return view_[i]; }
 
+  /// Who keeps the memory alive, to be moved on.
+  detail::erased_owner&& owner() && noexcept { return std::move(owner_); }
+
   /// Lets go of the memory.
   void reset() noexcept { *this = tensor(); }
   /// The same memory as a counted tensor on the host or on `Device`; this one is then empty. Errors: no_memory; nothing has then changed.
