@@ -7,9 +7,16 @@
 extern "C" {
 #endif
 
-enum bridge_case { bridge_view, bridge_import_versioned, bridge_import_legacy, bridge_export_versioned, bridge_export_legacy };
+enum bridge_case {
+  bridge_view,              // of an array that the peer holds, as a DLTensor
+  bridge_container,         // of memory and a shape
+  bridge_import_versioned,  // and let go
+  bridge_import_legacy,
+  bridge_export_versioned,  // and call the deleter
+  bridge_export_legacy
+};
 
-/// "libtorch 2.13.0 at::from_blob"
+/// "libtorch 2.13.0 at::from_blob"; null where the peer has no such call.
 const char* bridge_name(enum bridge_case c);
 /// data is borrowed, shape is copied.
 void bridge_open(float* data, const int64_t* shape, int rank);

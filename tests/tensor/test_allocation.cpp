@@ -3,6 +3,7 @@
 // changed. Replaces operator new, so it has a main of its own.
 #include <tenon/tensor/export.hpp>
 #include <tenon/tensor/import.hpp>
+#include <tenon/tensor/typed_tensor.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -123,14 +124,33 @@ int main() {
         p.shape[0] = p.shape[1] = 2;
       },
       kept);
+  fresh();
+  inject(
+      "typed import", 0,
+      [&] {
+        auto t = tenon::from_dlpack<const float, tenon::dims<2>>(std::move(h));
+        t = {};
+        h = p.give();
+        p.deleted = 0;
+        p.shape[0] = p.shape[1] = 2;
+      },
+      kept);
   static_cast<void>(h.release());
 
   tenon::tensor<float> t(tenon::shape{2, 2});
   t[3] = 7;
   const auto intact = [&] { return t.owner().sole() && t[3] == 7; };
-  inject("export", 1, [&] { auto e = tenon::to_dlpack(t); }, intact);
-  inject("legacy export", 1, [&] { auto e = tenon::to_dlpack<tenon::dl::managed_tensor>(t); }, intact);
-  inject("untyped export", 1, [&] { auto e = tenon::to_dlpack(tenon::tensor<>(t)); }, intact);
+  // The first export of a memory takes no heap block, the second does while the first is out.
+  for (int i = 0; i < 3; ++i) inject("first export", 0, [&] { auto e = tenon::to_dlpack(t); }, intact);
+  asked = 0;
+  { auto e = tenon::to_dlpack(t); }
+  expect(asked == 0, "takes no heap block", "first export", 0);
+  auto out = tenon::to_dlpack(t);
+  const auto still = [&] { return t[3] == 7 && out->dl_tensor.data == t.data(); };
+  inject("export", 1, [&] { auto e = tenon::to_dlpack(t); }, still);
+  inject("legacy export", 1, [&] { auto e = tenon::to_dlpack<tenon::dl::managed_tensor>(t); }, still);
+  inject("untyped export", 1, [&] { auto e = tenon::to_dlpack(tenon::tensor<>(t)); }, still);
+  out.reset();
   inject("copy", 1, [&] { auto c = tenon::copy(t); }, intact);
   inject("borrow", 1, [&] { auto b = tenon::borrow(t.view(), t.owner()); }, intact);
   inject("fresh tensor", 1, [&] { tenon::tensor<double> d(tenon::shape{100}); }, intact);

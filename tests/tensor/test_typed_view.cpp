@@ -235,6 +235,17 @@ bool ways_agree(const dl::tensor& t, std::uint64_t flags, bool writable) {
   array_ref a;
   failure why;
   const errc c = detail::check_import(detail::read_tensor(t, flags, true), detail::request_of_view<V>("test"), {}, a, why);
+  const bool rank_alone = !V::row_major && !V::column_major && V::alignment == alignof(float) && V::extents_type::d[1] == dyn;
+  if (array_ref b; rank_alone) {  // the same where the type does not say the rank
+    detail::import_request any = detail::request_of_element<typename V::element_type>();
+    if (detail::comes_plainly(detail::read_tensor(t, flags, true), any, {}, b)) {
+      array_ref d;
+      const errc e = detail::check_import(detail::read_tensor(t, flags, true), any, {}, d, why);
+      if (e != errc::ok || b.data != d.data || !(b.shape == d.shape) || !(b.strides == d.strides) || b.dtype != d.dtype ||
+          b.device != d.device || b.read_only != d.read_only)
+        return false;
+    }
+  }
   if (!fits) return true;  // says nothing
   const V slow = detail::view_of<V>(a);
   return c == errc::ok && quick.data() == slow.data() && quick.shape() == slow.shape() && quick.strides() == slow.strides();

@@ -108,6 +108,38 @@ inline errc check_promises(const import_request& want, const array_ref& a, failu
   return errc::ok;
 }
 
+/// Whether these options ask for nothing that takes a closer look.
+constexpr bool plain(const import_options& o) noexcept {
+  return o.copies != copy_policy::always && !o.strict && o.alignment <= 1 && !o.known_bytes && !o.report;
+}
+/// The quick check of a tensor whose rank the type does not say. False says nothing.
+[[gnu::noinline]] inline bool comes_plainly(const import_source& t, const import_request& want, const import_options& o,
+                                            array_ref& out) noexcept {
+  const dtype type{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
+  const bool read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
+  if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || (want.rank >= 0 && t.ndim != want.rank) || want.extents || want.row_major ||
+      want.column_major || type.bits % 8 || !(want.any_dtype ? type.known() : type == want.dtype) ||
+      !want.devices.contains(static_cast<device_type>(t.device.device_type)) || t.device.device_id < 0 ||
+      (read_only && want.writable))
+    return false;
+  const auto rank = static_cast<int>(t.ndim);
+  const auto keep = [&out](int i, extent e, extent step) {
+    out.shape.d[i] = e;
+    out.strides.d[i] = step;
+    return true;
+  };
+  const plain_source from{t.shape, t.strides, static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(t.data)),
+                          static_cast<std::int64_t>(t.byte_offset)};
+  if (!lies_plainly<-1, false, false, true>(from, rank, type.bytes(), static_cast<std::uint64_t>(want.alignment) - 1, keep))
+    return false;
+  out.shape.rank_ = rank;
+  out.data = static_cast<std::byte*>(t.data) + from.offset;
+  out.dtype = type;
+  out.device = {static_cast<device_type>(t.device.device_type), t.device.device_id};
+  out.read_only = read_only;
+  return true;
+}
+
 /// Errors: rank, dtype, device, read_only, null_shape, null_strides, negative_extent, overflow, null_data, alignment, extent, not_dense.
 [[gnu::noinline]] inline errc check_import(const import_source& t, const import_request& want, const import_options& o,
                                            array_ref& out, failure& why) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The door out: to_dlpack. One heap block holds the struct, its shape and strides, and keeps the memory alive. Copies only if asked.
 #pragma once
+#include <concepts>
 #include <cstdint>
 #include <new>
 #include <type_traits>
@@ -22,46 +23,57 @@ template <managed_struct M, class Owner>
 struct export_block {
   M managed;
   Owner owner;
+  explicit export_block(Owner&& o) noexcept : owner(std::move(o)) {}
   static void destroy(M* m) noexcept {
     auto* b = static_cast<export_block*>(m->manager_ctx);
     b->~export_block();
     ::operator delete(static_cast<void*>(b));
   }
 };
+/// In the room of the memory's own block, where nobody else has it; manager_ctx is the share that it holds.
+template <managed_struct M>
+void destroy_in_room(M* m) noexcept {
+  storage::attach(m->manager_ctx).give_room_back();
+}
+static_assert(sizeof(dl::managed_tensor_versioned) + 2 * max_rank * sizeof(std::int64_t) <= storage::room_bytes);
 
-/// What a consumer may rely on: byte_offset 0, a deleter, shape and strides for each axis, no address for no elements.
-/// Errors: read_only, null_data, not_dense, no_memory; `owner` is then as it was.
+/// What a consumer may rely on: byte_offset 0, a deleter, shape and strides for each axis, no address for no elements. Null where no
+/// memory is left; `owner` is then as it was.
 template <managed_struct M, class Owner>
-[[nodiscard]] errc export_fields(void* data, dtype type, device where, int rank, const extent* shape, const extent* strides,
-                                 bool read_only, std::uint64_t flags, Owner&& owner, handle<M>& to, failure& why) noexcept {
-  using block = export_block<M, std::remove_cvref_t<Owner>>;
-  constexpr const char* op = "to_dlpack";
-  if (!versioned_struct<M> && read_only) [[unlikely]]
-    return fail(why, errc::read_only, op,
-                {.argument = "a legacy struct, which cannot say read-only",
-                 .remedy = "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::always})."});
-  const auto dims = static_cast<std::size_t>(rank);
-  const std::size_t bytes = sizeof(block) + 2 * dims * sizeof(std::int64_t);
-  void* p = ::operator new(bytes, std::nothrow);
-  if (!p) [[unlikely]]
-    return fail(why, errc::no_memory, op, {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(bytes)});
-  auto* const b = new (p) block{{}, std::forward<Owner>(owner)};
-  auto* const extents = reinterpret_cast<std::int64_t*>(b + 1);
+[[nodiscard]] M* export_fields(void* data, dtype type, device where, int rank, const extent* shape, const extent* strides,
+                               std::uint64_t flags, Owner&& owner) noexcept {
+  M* m = nullptr;
+  std::int64_t* extents = nullptr;
+  if constexpr (std::same_as<std::remove_cvref_t<Owner>, storage> &&
+                sizeof(M) + 2 * max_rank * sizeof(std::int64_t) <= storage::room_bytes)
+    if (void* room = owner.take_room()) [[likely]] {
+      m = new (room) M;
+      extents = reinterpret_cast<std::int64_t*>(m + 1);
+      m->manager_ctx = storage(std::forward<Owner>(owner)).detach();
+      m->deleter = destroy_in_room<M>;
+    }
+  if (!m) [[unlikely]] {
+    using block = export_block<M, std::remove_cvref_t<Owner>>;
+    void* p = ::operator new(sizeof(block) + 2 * static_cast<std::size_t>(rank) * sizeof(std::int64_t), std::nothrow);
+    if (!p) return nullptr;
+    auto* const b = new (p) block(std::remove_cvref_t<Owner>(std::forward<Owner>(owner)));
+    m = &b->managed;
+    extents = reinterpret_cast<std::int64_t*>(b + 1);
+    m->manager_ctx = b;
+    m->deleter = block::destroy;
+  }
   bool empty = false;
   for (int i = 0; i < rank; ++i) {
     empty |= shape[i] == 0;
     extents[i] = shape[i];
     extents[rank + i] = strides[i];
   }
-  M& m = b->managed;
-  m.manager_ctx = b;
-  m.deleter = block::destroy;
   if constexpr (versioned_struct<M>) {
-    m.version.major = dl::spoken.major;
-    m.version.minor = dl::spoken.minor;
-    m.flags = flags | (read_only ? dl::flag_read_only : 0);
+    m->version.major = dl::spoken.major;
+    m->version.minor = dl::spoken.minor;
+    m->flags = flags;
   }
-  auto& t = m.dl_tensor;
+  auto& t = m->dl_tensor;
   t.data = empty ? nullptr : data;
   t.device.device_type = static_cast<decltype(t.device.device_type)>(where.type);
   t.device.device_id = where.id;
@@ -72,15 +84,50 @@ template <managed_struct M, class Owner>
   t.shape = rank ? extents : nullptr;
   t.strides = rank ? extents + rank : nullptr;
   t.byte_offset = 0;
-  to = handle<M>(&m);
+  return m;
+}
+/// What of an export does not depend on its size. Errors: read_only, null_data.
+template <managed_struct M>
+[[nodiscard, gnu::cold, gnu::noinline]] errc check_export(const void* data, bool empty, bool read_only, failure& why) noexcept {
+  if (!versioned_struct<M> && read_only)
+    return fail(why, errc::read_only, "to_dlpack",
+                {.argument = "a legacy struct, which cannot say read-only",
+                 .remedy = "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::always})."});
+  if (!data && !empty)
+    return fail(why, errc::null_data, "to_dlpack", {.argument = "this tensor", .remedy = "It was never filled, or moved from."});
   return errc::ok;
 }
+[[nodiscard, gnu::cold, gnu::noinline]] inline errc no_memory_to_export(failure& why) noexcept {
+  return fail(why, errc::no_memory, "to_dlpack", {.argument = "the struct"});
+}
+/// Errors: read_only, null_data, no_memory.
 template <managed_struct M>
 [[nodiscard]] errc export_array(const array_ref& a, const storage& owner, handle<M>& to, failure& why,
                                 std::uint64_t flags = 0) noexcept {
-  if (!a.data && a.shape.numel() != 0) [[unlikely]]
-    return fail(why, errc::null_data, "to_dlpack", {.argument = "this tensor", .remedy = "It was never filled, or moved from."});
-  return export_fields(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, a.read_only, flags, owner, to, why);
+  if (!a.data || a.read_only)
+    if (const errc c = check_export<M>(a.data, a.shape.numel() == 0, a.read_only, why); c != errc::ok) return c;
+  if (a.read_only) flags |= dl::flag_read_only;
+  M* const m = export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags, owner);
+  if (!m) return no_memory_to_export(why);
+  to = handle<M>(m);
+  return errc::ok;
+}
+/// The struct, or null where something is to be said about it.
+template <managed_struct M, class T, class Device>
+[[nodiscard, gnu::always_inline]] inline M* export_plainly(const tensor<T, Device>& t) noexcept {
+  if (!t.data() || (t.read_only() && !versioned_struct<M>)) [[unlikely]]
+    return nullptr;
+  const std::uint64_t flags = t.read_only() ? dl::flag_read_only : 0;
+  if constexpr (std::is_void_v<T>) {
+    const array_ref& a = t.describe();
+    return export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags, t.owner());
+  } else {
+    constexpr bool host = device_traits<Device>::host_accessible;
+    const device where{device_traits<Device>::type, host ? 0 : t.owner().device()};
+    auto* p = const_cast<std::remove_const_t<T>*>(t.data());
+    return export_fields<M>(p, dtype_of<std::remove_const_t<T>>::value, where, t.rank(), t.shape().d, t.strides().d, flags,
+                            t.owner());
+  }
 }
 /// The first axis that goes backwards, −1 for none.
 constexpr int first_negative(const shape& s, const strides& st) noexcept {
@@ -115,18 +162,12 @@ template <managed_struct M, class T, class Device>
 /// not_dense (negative strides, where `o` refuses them), device (a copy of what is not the host's), no_memory.
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
 [[nodiscard]] errc try_to_dlpack(const tensor<T, Device>& t, handle<M>& to, failure& why, const export_options& o = {}) noexcept {
-  if (o.copies == copy_policy::always || !o.negative_strides) return detail::export_as_asked(t, to, why, o);
-  if constexpr (std::is_void_v<T>) {
-    return detail::export_array(t.describe(), t.owner(), to, why);
-  } else {
-    if (!t.data() && t.shape().numel() != 0) [[unlikely]]
-      return detail::export_as_asked(t, to, why, o);
-    constexpr bool host = device_traits<Device>::host_accessible;
-    const device where{device_traits<Device>::type, host ? 0 : t.owner().device()};
-    auto* p = const_cast<std::remove_const_t<T>*>(t.data());
-    return detail::export_fields(p, dtype_of<std::remove_const_t<T>>::value, where, t.rank(), t.shape().d, t.strides().d,
-                                 t.read_only(), 0, t.owner(), to, why);
-  }
+  if (o.copies != copy_policy::always && o.negative_strides) [[likely]]
+    if (M* m = detail::export_plainly<M>(t)) [[likely]] {
+      to = handle<M>(m);
+      return errc::ok;
+    }
+  return detail::export_as_asked(t, to, why, o);
 }
 /// A typed owner hands on what it owns, and is then empty. Errors: read_only, no_memory; nothing has then changed.
 template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
@@ -134,22 +175,31 @@ template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E,
   const shape s = t.shape();
   const strides st = t.strides();
   auto* p = const_cast<std::remove_const_t<T>*>(t.data());
-  if (!p && t.numel() != 0) [[unlikely]]
-    return detail::fail(why, errc::null_data, "to_dlpack",
-                        {.argument = "this tensor", .remedy = "It was never filled, or moved from."});
-  const errc c = detail::export_fields(p, dtype_of<std::remove_const_t<T>>::value, t.view().device(), t.rank(), s.d, st.d,
-                                       std::is_const_v<T>, 0, std::move(t).owner(), to, why);
-  if (c == errc::ok) t.reset();
-  return c;
+  if (!p || std::is_const_v<T>)
+    if (const errc c = detail::check_export<M>(p, s.numel() == 0, std::is_const_v<T>, why); c != errc::ok) return c;
+  M* const m = detail::export_fields<M>(p, dtype_of<std::remove_const_t<T>>::value, t.view().device(), t.rank(), s.d, st.d,
+                                        std::is_const_v<T> ? dl::flag_read_only : 0, std::move(t).owner());
+  if (!m) return detail::no_memory_to_export(why);
+  t.reset();
+  to = handle<M>(m);
+  return errc::ok;
 }
 #if TENON_EXCEPTIONS
+namespace detail {
+template <managed_struct M, class T, class Device>
+[[gnu::cold, gnu::noinline]] handle<M> export_or_raise(const tensor<T, Device>& t, const export_options& o) {
+  handle<M> h;
+  if (failure f; export_as_asked(t, h, f, o) != errc::ok) raise(f);
+  return h;
+}
+}  // namespace detail
 /// As try_to_dlpack, throwing tenon::error. `.release()` gives the raw struct away.
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
 [[nodiscard]] handle<M> to_dlpack(const tensor<T, Device>& t, const export_options& o = {}) {
-  handle<M> h;
-  if (failure f; try_to_dlpack(t, h, f, o) != errc::ok) [[unlikely]]
-    detail::raise(f);
-  return h;
+  if (o.copies != copy_policy::always && o.negative_strides) [[likely]]
+    if (M* m = detail::export_plainly<M>(t)) [[likely]]
+      return handle<M>(m);
+  return detail::export_or_raise<M>(t, o);
 }
 template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
 [[nodiscard]] handle<M> to_dlpack(tensor<T, extents<E...>, Tags...>&& t) {

@@ -48,6 +48,9 @@ constexpr copy_reason mended_by_copy(errc c) noexcept {
 /// The rules, and the copy that the policy allows: `copied` then holds what `a` describes, else it is empty.
 [[gnu::noinline]] inline errc admit(const import_source& from, const import_request& want, const import_options& o, array_ref& a,
                                     storage& copied, failure& why) noexcept {
+  if (comes_plainly(from, want, o, a)) [[likely]]
+    return errc::ok;
+  a = {};
   import_report done{.producer_copied = (from.flags & dl::flag_is_copied) != 0};
   done.reason = copy_reason::asked_for;
   if (o.copies != copy_policy::always) {

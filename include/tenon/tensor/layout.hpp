@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include "tenon/tensor/adapter.hpp"
 #include "tenon/tensor/view.hpp"
 namespace tenon::detail {
@@ -16,6 +17,46 @@ struct layout_source {
   std::int64_t alignment = 1;
   std::uint64_t known_bytes = 0;  // from `data` on; 0: nobody knows
 };
+
+/// What the quick check below reads.
+struct plain_source {
+  const std::int64_t *extents, *steps;
+  std::int64_t base, offset;  // of the first element, in bytes
+};
+/// True where these are beyond doubt the strides and addresses of an array with elements, none of which goes backwards; `keep(axis,
+/// extent, stride)` has then been true of each axis. False says nothing: check_layout decides. `Rank` is −1 where only `rank` knows it.
+/// `Apart`: no two elements share memory.
+template <int Rank, bool RowMajor, bool ColumnMajor, bool Apart, class Keep>
+[[nodiscard, gnu::always_inline]] inline bool lies_plainly(const plain_source& t, int rank, std::int64_t width,
+                                                           std::uint64_t mask, const Keep& keep) noexcept {
+  std::int64_t count = 1, high = 0;  // elements so far, and how far they reach
+  const auto good = [&](int i) __attribute__((always_inline)) {
+    const std::int64_t e = t.extents[i], step = e == 1 || !t.steps ? count : t.steps[i];
+    if (e < 1 || step < 0) return false;
+    if ((RowMajor || ColumnMajor) && step != count) return false;
+    if (Apart && e != 1 && step <= high) return false;
+    std::int64_t reach = 0;
+    return !__builtin_mul_overflow(e - 1, step, &reach) && !__builtin_add_overflow(high, reach, &high) &&
+           !__builtin_mul_overflow(count, e, &count) && keep(i, e, step);
+  };
+  if (Rank != 0 && rank > 0) {
+    if (!t.extents || (ColumnMajor && !t.steps)) return false;
+    if constexpr (Rank > 0) {  // unrolled by hand: compilers stop at three axes
+      const auto all = [&]<int... K>(std::integer_sequence<int, K...>)
+                           __attribute__((always_inline)) { return (good(ColumnMajor ? K : Rank - 1 - K) && ...); };
+      if (!all(std::make_integer_sequence<int, Rank>())) return false;
+    } else {
+      for (int i = rank - 1; i >= 0; --i)
+        if (!good(i)) return false;
+    }
+  }
+  // Addresses of the first element and of the last byte: both in the lower half, as data itself.
+  std::int64_t first = 0, last = 0;
+  return t.base > 0 && t.offset >= 0 && !__builtin_mul_overflow(count, width, &count) &&
+         !__builtin_mul_overflow(high, width, &high) && !__builtin_add_overflow(t.base, t.offset, &first) &&
+         !__builtin_add_overflow(first, width - 1, &last) && !__builtin_add_overflow(last, high, &last) &&
+         (static_cast<std::uint64_t>(first) & mask) == 0;
+}
 
 /// First and last byte that the strides reach, relative to the first element. False on overflow. No extent may be 0.
 [[nodiscard]] inline bool byte_span(const shape& s, const strides& st, std::int64_t width, std::int64_t& low,

@@ -32,6 +32,11 @@ struct memory_source {
 
 /// Shares one block of memory: its own, or one that somebody else owns and it keeps alive. Copies are cheap and thread-safe.
 class storage {
+ public:
+  /// Of a block's room for one export at a time: a managed struct with the extents and strides of max_rank axes.
+  static constexpr std::size_t room_bytes = 208;
+
+ private:
   struct block {
     int refs = 1;
     std::int32_t device = 0;
@@ -39,8 +44,11 @@ class storage {
     void* data = nullptr;
     std::size_t bytes = 0;
     memory_source from{};
+    bool room_taken = false;
+    alignas(std::int64_t) std::byte room[room_bytes];
+    block() noexcept {}  // the room is filled by who takes it
   };
-  static_assert(sizeof(block) <= alignment);
+  static constexpr std::size_t head = (sizeof(block) + alignment - 1) / alignment * alignment;  // of fresh memory
   template <class Owner>
   struct adopted : block {
     Owner owner;
@@ -66,9 +74,21 @@ class storage {
   }
   explicit storage(block* b) noexcept : b_(b) {}
 
+  // Small blocks that need no special alignment: the aligned operator new takes four times as long.
+  template <std::size_t Align>
+  static void* raw(std::size_t bytes) noexcept {
+    if constexpr (Align <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(bytes, std::nothrow);
+    else return ::operator new(bytes, std::align_val_t{Align}, std::nothrow);
+  }
+  template <std::size_t Align>
+  static void free_raw(void* p) noexcept {
+    if constexpr (Align <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) ::operator delete(p);
+    else ::operator delete(p, std::align_val_t{Align});
+  }
+
   static void destroy_own(block* b) noexcept {
     const memory_source from = b->from;
-    const std::size_t all = b->bytes + alignment;
+    const std::size_t all = b->bytes + head;
     if (from.deallocate) from.deallocate(from.self, b, all, alignment);
     else ::operator delete(static_cast<void*>(b), std::align_val_t{alignment});
   }
@@ -92,15 +112,15 @@ class storage {
   /// Fresh memory with undefined contents; `to` stays as it was on an error. Errors: no_memory, overflow.
   [[nodiscard]] static errc try_allocate(std::size_t bytes, storage& to, failure& why, memory_source from = {}) noexcept {
     const auto asked = static_cast<std::int64_t>(bytes);
-    if (bytes > static_cast<std::size_t>(INT64_MAX) - alignment)
+    if (bytes > static_cast<std::size_t>(INT64_MAX) - head)
       return detail::fail(why, errc::overflow, "allocate",
                           {.argument = "bytes", .got = asked, .expected = INT64_MAX, .relation = "at most "});
     void* p = nullptr;
 #if TENON_EXCEPTIONS
     try {
 #endif
-      p = from.allocate ? from.allocate(from.self, bytes + alignment, alignment)
-                        : ::operator new(bytes + alignment, std::align_val_t{alignment}, std::nothrow);
+      p = from.allocate ? from.allocate(from.self, bytes + head, alignment)
+                        : ::operator new(bytes + head, std::align_val_t{alignment}, std::nothrow);
 #if TENON_EXCEPTIONS
     } catch (...) {  // a memory_source may throw what it likes
       p = nullptr;
@@ -109,7 +129,7 @@ class storage {
     if (!p) return detail::fail(why, errc::no_memory, "allocate", {.argument = "bytes", .got = 0, .expected = asked});
     block* b = new (p) block;
     b->destroy = destroy_own;
-    b->data = static_cast<std::byte*>(p) + alignment;
+    b->data = static_cast<std::byte*>(p) + head;
     b->bytes = bytes;
     b->from = from;
     to = storage(b);
@@ -122,7 +142,7 @@ class storage {
                                       std::int32_t device = 0) noexcept {
     static_assert(!std::is_lvalue_reference_v<Owner>, "[storage] ownership moves: pass std::move(owner)");
     using held = adopted<std::remove_cvref_t<Owner>>;
-    void* p = ::operator new(sizeof(held), std::align_val_t{alignof(held)}, std::nothrow);
+    void* p = raw<alignof(held)>(sizeof(held));
     if (!p)
       return detail::fail(why, errc::no_memory, "adopt",
                           {.argument = "bytes", .got = 0, .expected = static_cast<std::int64_t>(sizeof(held))});
@@ -132,7 +152,7 @@ class storage {
       try {
         b = new (p) held(std::move(owner));
       } catch (...) {
-        ::operator delete(p, std::align_val_t{alignof(held)});
+        free_raw<alignof(held)>(p);
         return detail::fail(why, errc::value, "adopt", {.argument = "the owner, whose move threw"});
       }
     } else
@@ -141,7 +161,7 @@ class storage {
     b->destroy = [](block* raw) noexcept {
       auto* whole = static_cast<held*>(raw);
       whole->~held();
-      ::operator delete(static_cast<void*>(whole), std::align_val_t{alignof(held)});
+      free_raw<alignof(held)>(whole);
     };
     b->device = device;
     b->data = data;
@@ -162,6 +182,18 @@ class storage {
   /// Gives its share away as a pointer, which `attach` turns into a storage again.
   [[nodiscard]] void* detach() noexcept { return std::exchange(b_, nullptr); }
   [[nodiscard]] static storage attach(void* detached) noexcept { return storage(static_cast<block*>(detached)); }
+
+  /// The room of its block, uninitialised, or null where it is taken already. A heap block is spared.
+  [[nodiscard]] void* take_room() const noexcept {
+    if (!b_) return nullptr;
+    if (alone()) {
+      if (std::exchange(b_->room_taken, true)) return nullptr;
+    } else if (__atomic_exchange_n(&b_->room_taken, true, __ATOMIC_ACQUIRE)) {
+      return nullptr;
+    }
+    return b_->room;
+  }
+  void give_room_back() const noexcept { __atomic_store_n(&b_->room_taken, false, __ATOMIC_RELEASE); }
 
   std::byte* data() const noexcept { return b_ ? static_cast<std::byte*>(b_->data) : nullptr; }
   std::size_t bytes() const noexcept { return b_ ? b_->bytes : 0; }

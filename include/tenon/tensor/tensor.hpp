@@ -50,12 +50,18 @@ class tensor {
   tensor(const tensor<U, Device>& o) noexcept : tensor(o.owner(), o.strided(), o.read_only(), o.stamp()) {}
   tensor(const tensor&) = default;
   tensor& operator=(const tensor&) = default;
-  [[gnu::noinline]] tensor(tensor&& o) noexcept : tensor(static_cast<const tensor&>(o)) {
-    o.reset();
-  }  // what was moved from is empty
+  [[gnu::noinline]] tensor(tensor&& o) noexcept
+      : owner_(std::move(o.owner_)), view_(o.view_), n_(o.n_), dense_(o.dense_), read_only_(o.read_only_), stamp_(o.stamp_) {
+    o.reset();  // what was moved from is empty
+  }
   [[gnu::noinline]] tensor& operator=(tensor&& o) noexcept {
     if (this != &o) {
-      *this = static_cast<const tensor&>(o);
+      owner_ = std::move(o.owner_);
+      view_ = o.view_;
+      n_ = o.n_;
+      dense_ = o.dense_;
+      read_only_ = o.read_only_;
+      stamp_ = o.stamp_;
       o.reset();
     }
     return *this;

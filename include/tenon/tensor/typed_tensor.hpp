@@ -7,6 +7,11 @@
 #include "tenon/tensor/view_as.hpp"
 namespace tenon {
 namespace detail {
+struct import_access;
+template <managed_struct M>
+void release_managed(void* m) noexcept {
+  handle<M>(static_cast<M*>(m)).reset();
+}
 /// Owns a thing by its address and by how to let go of it.
 class erased_owner {
   void* what_ = nullptr;
@@ -26,12 +31,15 @@ class erased_owner {
   }
   ~erased_owner() { reset(); }
   void reset() noexcept {
-    if (void* w = std::exchange(what_, nullptr)) release_(w);
+    void* const w = std::exchange(what_, nullptr);
+    if (!w) return;
+    using usual = dl::managed_tensor_versioned;  // spared a call
+    release_ == release_managed<usual> ? release_managed<usual>(w) : release_(w);
   }
 };
 template <managed_struct M>
 erased_owner erase(handle<M>& h) noexcept {
-  return {h.release(), [](void* m) noexcept { handle<M>(static_cast<M*>(m)).reset(); }};
+  return {h.release(), release_managed<M>};
 }
 inline erased_owner erase(storage& s) noexcept {
   return {s.detach(), [](void* block) noexcept { storage::attach(block).reset(); }};
@@ -48,10 +56,12 @@ class tensor<T, extents<E...>, Tags...> {
  private:
   view_type view_{};
   detail::erased_owner owner_{};
+  friend detail::import_access;
+  explicit tensor(detail::to_be_filled f) noexcept : view_(f) {}
 
  public:
   tensor() = default;
-  tensor(const view_type& v, detail::erased_owner owner) noexcept : view_(v), owner_(std::move(owner)) {}
+  tensor(const view_type& v, detail::erased_owner&& owner) noexcept : view_(v), owner_(std::move(owner)) {}
   tensor(tensor&& o) noexcept : view_(std::exchange(o.view_, {})), owner_(std::move(o.owner_)) {}
   tensor& operator=(tensor&& o) noexcept {
     view_ = std::exchange(o.view_, {});
@@ -77,8 +87,13 @@ class tensor<T, extents<E...>, Tags...> {
   /// Who keeps the memory alive, to be moved on.
   detail::erased_owner&& owner() && noexcept { return std::move(owner_); }
 
+  /// Lets go of what it holds for `v` and whoever keeps that alive.
+  void hold(const view_type& v, detail::erased_owner&& owner) noexcept {
+    view_ = v;
+    owner_ = std::move(owner);
+  }
   /// Lets go of the memory.
-  void reset() noexcept { *this = tensor(); }
+  void reset() noexcept { hold({}, {}); }
   /// The same memory as a counted tensor on the host or on `Device`; this one is then empty. Errors: no_memory; nothing has then changed.
   template <class Device = cpu>
     requires(view_type::devices.size() == 1 && view_type::devices.contains(device_traits<Device>::type))
@@ -113,9 +128,34 @@ template <class T, class E, class... Tags, managed_struct M>
   storage copied;
   if (const errc c = admit(read_managed(*h), request_of_view<V>("from_dlpack"), o, a, copied, why); c != errc::ok) return c;
   if (copied) h.reset();
-  to = tensor<T, E, Tags...>(view_of<V>(a), copied ? erase(copied) : erase(h));
+  to.hold(view_of<V>(a), copied ? erase(copied) : erase(h));
   return errc::ok;
 }
+/// The quick way in: false says nothing, and `v` may hold anything.
+template <class V, managed_struct M>
+[[gnu::always_inline]] inline bool comes_in_plainly(const handle<M>& h, const import_options& o, V& v) noexcept {
+  if (!h || !plain(o)) [[unlikely]]
+    return false;
+  if constexpr (versioned_struct<M>) return h->version.major == dl::spoken.major && fits_plainly(h->dl_tensor, h->flags, true, v);
+  else return fits_plainly(h->dl_tensor, 0, o.assume_writable, v);
+}
+#if TENON_EXCEPTIONS
+template <class T, class E, class... Tags, managed_struct M>
+[[gnu::cold, gnu::noinline]] void import_or_raise(handle<M>& h, tensor<T, E, Tags...>& to, const import_options& o) {
+  to.reset();
+  if (failure f; import_closely(h, to, f, o) != errc::ok) raise(f);
+}
+struct import_access {
+  template <class T, class E, class... Tags, managed_struct M>
+  [[gnu::always_inline]] static tensor<T, E, Tags...> import(handle<M>& h, const import_options& o) {
+    tensor<T, E, Tags...> t{to_be_filled{}};
+    if (comes_in_plainly(h, o, t.view_)) [[likely]]
+      t.owner_ = erase(h);
+    else import_or_raise(h, t, o);
+    return t;
+  }
+};
+#endif
 }  // namespace detail
 
 /// Imports into the type: what it promises is checked, the memory is owned without a heap block.
@@ -124,18 +164,9 @@ template <class T, class E, class... Tags, managed_struct M>
 template <class T, class E, class... Tags, managed_struct M>
   requires detail::is_extents<E>
 [[nodiscard]] errc try_from_dlpack(handle<M>& h, tensor<T, E, Tags...>& to, failure& why, const import_options& o = {}) noexcept {
-  if (h && detail::plain(o)) [[likely]] {
-    std::uint64_t flags = 0;
-    bool writable = o.assume_writable, ours = true;
-    if constexpr (versioned_struct<M>) {
-      ours = h->version.major == dl::spoken.major;
-      flags = ours ? h->flags : 0;
-      writable = true;
-    }
-    if (view<T, E, Tags...> v; ours && detail::fits_plainly(h->dl_tensor, flags, writable, v)) [[likely]] {
-      to = tensor<T, E, Tags...>(v, detail::erase(h));
-      return errc::ok;
-    }
+  if (view<T, E, Tags...> v{detail::to_be_filled{}}; detail::comes_in_plainly(h, o, v)) [[likely]] {
+    to.hold(v, detail::erase(h));
+    return errc::ok;
   }
   return detail::import_closely(h, to, why, o);
 }
@@ -143,11 +174,13 @@ template <class T, class E, class... Tags, managed_struct M>
 /// As try_from_dlpack, throwing tenon::error; the handle then still owns.
 template <class T, class E, class... Tags, managed_struct M>
   requires detail::is_extents<E>
-[[nodiscard]] tensor<T, E, Tags...> from_dlpack(handle<M>&& h, const import_options& o = {}) {
-  tensor<T, E, Tags...> t;
-  if (failure f; try_from_dlpack(h, t, f, o) != errc::ok) [[unlikely]]
-    detail::raise(f);
-  return t;
+[[nodiscard]] tensor<T, E, Tags...> from_dlpack(handle<M>&& h, const import_options& o) {
+  return detail::import_access::import <T, E, Tags...>(h, o);
+}
+template <class T, class E, class... Tags, managed_struct M>
+  requires detail::is_extents<E>
+[[nodiscard]] tensor<T, E, Tags...> from_dlpack(handle<M>&& h) {
+  return detail::import_access::import <T, E, Tags...>(h, import_options{});
 }
 #endif
 }  // namespace tenon

@@ -9,6 +9,10 @@
 #include "tenon/tensor/extents.hpp"
 #include "tenon/tensor/view.hpp"
 namespace tenon {
+namespace detail {
+struct view_access;
+struct to_be_filled {};
+}  // namespace detail
 /// `view<const float, extents<dyn, 3>>` is any array of rows of three floats; `view<float, dims<2>, layout_right, aligned<64>>` one
 /// without gaps that starts on a cache line. Made from a tensor, an array or a DLTensor by `view_as` (tensor/view_as.hpp).
 template <class T, extent... E, class... Tags>
@@ -21,12 +25,13 @@ class view<T, extents<E...>, Tags...> {
   static constexpr std::size_t slots = n ? static_cast<std::size_t>(n) : 1;
   struct nothing {};
   struct steps {
-    extent d[slots]{};
+    extent d[slots];
   };
   T* data_ = nullptr;
-  extent extents_[slots]{};
-  [[no_unique_address]] std::conditional_t<gapless, nothing, steps> strides_{};
+  extent extents_[slots];
+  [[no_unique_address]] std::conditional_t<gapless, nothing, steps> strides_;
   [[no_unique_address]] std::conditional_t<one_device, nothing, tenon::device> device_{};
+  friend detail::view_access;
 
  public:
   using element_type = T;
@@ -36,9 +41,11 @@ class view<T, extents<E...>, Tags...> {
   static constexpr std::size_t alignment = tags::alignment > alignof(T) ? tags::alignment : alignof(T);
   static constexpr device_set devices = tags::devices;
 
-  constexpr view() = default;
+  constexpr view() noexcept : extents_{}, strides_{} {}
+  /// For the doors: extents and strides are what memory held.
+  explicit view(detail::to_be_filled) noexcept {}
   /// Nothing is checked. `s` and `st` have an entry an axis and fit the type; a gapless layout ignores `st`.
-  constexpr view(T* p, const extent* s, const extent* st, tenon::device where = {}) noexcept : data_(p) {
+  constexpr view(T* p, const extent* s, const extent* st, tenon::device where = {}) noexcept : data_(p), extents_{}, strides_{} {
     for (int i = 0; i < n; ++i) extents_[i] = s[i];
     if constexpr (!gapless)
       for (int i = 0; i < n; ++i) strides_.d[i] = st[i];
@@ -141,6 +148,25 @@ class view<T, extents<E...>, Tags...> {
     return {data_, shape(), strides()};
   }
 };
+
+namespace detail {
+/// For the doors, which fill a view in place: copying it at once would wait for each of its numbers to arrive in memory.
+struct view_access {
+  template <class V>
+  static constexpr extent* extents(V& v) noexcept {
+    return v.extents_;
+  }
+  template <class V>
+  static constexpr void stride(V& v, int axis, extent step) noexcept {
+    if constexpr (!V::gapless) v.strides_.d[axis] = step;
+  }
+  template <class V>
+  static constexpr void place(V& v, typename V::element_type* p, device where) noexcept {
+    v.data_ = p;
+    if constexpr (!V::one_device) v.device_ = where;
+  }
+};
+}  // namespace detail
 
 template <class>
 inline constexpr bool is_typed_view = false;

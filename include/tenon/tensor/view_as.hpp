@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include "tenon/tensor/import.hpp"
 #include "tenon/tensor/typed_view.hpp"
@@ -22,15 +23,8 @@ constexpr import_request request_of_view(const char* operation) noexcept {
   want.column_major = V::column_major;
   return want;
 }
-/// Whether these options ask for nothing that takes a closer look.
-constexpr bool plain(const import_options& o) noexcept {
-  return o.copies != copy_policy::always && !o.strict && o.alignment <= 1 && !o.known_bytes && !o.report;
-}
-constexpr std::uint64_t unsigned_abs(std::int64_t v) noexcept {
-  return v < 0 ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v);
-}
-/// True where `t` is beyond doubt what `V` promises; `v` then views it. False says nothing: check_import decides. Every rule is here,
-/// in the order in which a good tensor is read, and no rule is waived.
+/// True where `t` is beyond doubt what `V` promises; `v` then views it. False says nothing, and `v` may hold anything: check_import
+/// decides. Every rule is here, in the order in which a good tensor is read, and no rule is waived.
 template <class V, tensor_struct D>
 [[nodiscard, gnu::always_inline]] inline bool fits_plainly(const D& t, std::uint64_t flags, bool writable, V& v) noexcept {
   using T = typename V::element_type;
@@ -39,46 +33,24 @@ template <class V, tensor_struct D>
   constexpr dtype want = dtype_of<std::remove_const_t<T>>::value;
   constexpr auto width = static_cast<std::int64_t>(sizeof(T));
   constexpr std::uint64_t unwanted = dl::flag_subbyte_padded | (std::is_const_v<T> ? 0 : dl::flag_read_only);
+  constexpr dl::data_type wanted = to_dl(want);
+  static_assert(sizeof t.dtype == sizeof wanted);
   const device where{static_cast<device_type>(t.device.device_type), static_cast<std::int32_t>(t.device.device_id)};
-  const dtype is{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
-  if (t.ndim != n || is.packed() != want.packed() || !V::devices.contains(where.type) || (flags & unwanted) ||
+  const bool there = V::devices.size() == 1 ? where.type == V::devices.first() : V::devices.contains(where.type);
+  if (t.ndim != n || std::memcmp(&t.dtype, &wanted, sizeof wanted) != 0 || !there || (flags & unwanted) ||
       (!std::is_const_v<T> && !writable) || (where.id < 0 && where.type != device_type::cpu))
     return false;
-  extent shape[n ? n : 1], strides[n ? n : 1];
-  std::int64_t count = 1, low = 0, high = 0;
-  bool odd = false;
-  if constexpr (n > 0) {
-    const std::int64_t *const extents = t.shape, *const steps = t.strides;
-    if (!extents || (V::column_major && !steps)) return false;
-    for (int k = 0; k < n; ++k) {
-      const int i = V::column_major ? k : n - 1 - k;
-      const std::int64_t e = extents[i], step = e == 1 || !steps ? count : steps[i];
-      std::int64_t reach = 0;
-      odd |= e < 1 || (E::d[i] != dyn && E::d[i] != e);
-      if constexpr (V::row_major || V::column_major) odd |= step != count;
-      else if constexpr (!std::is_const_v<T>)
-        odd |= e != 1 && unsigned_abs(step) <= static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-      odd |= __builtin_mul_overflow(static_cast<std::int64_t>(static_cast<std::uint64_t>(e) - 1), step, &reach);
-      odd |= reach < 0 ? __builtin_add_overflow(low, reach, &low) : __builtin_add_overflow(high, reach, &high);
-      odd |= __builtin_mul_overflow(count, e, &count);
-      shape[i] = e;
-      strides[i] = step;
-    }
-  }
-  // Addresses of the first element, of the first byte and of the last: all in the lower half, as data itself.
-  const auto base = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(t.data));
-  const auto offset = static_cast<std::int64_t>(t.byte_offset);
-  std::int64_t first = 0, below = 0, above = 0;
-  odd |= __builtin_mul_overflow(low, width, &low) | __builtin_mul_overflow(high, width, &high) |
-         __builtin_mul_overflow(count, width, &count) | __builtin_add_overflow(base, offset, &first) |
-         __builtin_add_overflow(first, low, &below) | __builtin_add_overflow(high, width - 1, &high) |
-         __builtin_add_overflow(first, high, &above);
-  odd |= (base | offset | below) < 0;  // above cannot be: that would have overflowed
-  odd |= base == 0 || (static_cast<std::uint64_t>(first) & (V::alignment - 1)) != 0;
-  if (odd) [[unlikely]]
-    return false;
-  v = V(reinterpret_cast<T*>(static_cast<std::byte*>(const_cast<void*>(static_cast<const void*>(t.data))) + offset), shape,
-        strides, where);
+  extent* const shape = view_access::extents(v);
+  const auto keep = [&](int i, extent e, extent step) {
+    shape[i] = e;
+    view_access::stride(v, i, step);
+    return E::d[i] == dyn || E::d[i] == e;
+  };
+  const plain_source from{t.shape, t.strides, static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(t.data)),
+                          static_cast<std::int64_t>(t.byte_offset)};
+  if (!lies_plainly<n, V::row_major, V::column_major, !std::is_const_v<T>>(from, n, width, V::alignment - 1, keep)) return false;
+  view_access::place(
+      v, reinterpret_cast<T*>(static_cast<std::byte*>(const_cast<void*>(static_cast<const void*>(t.data))) + from.offset), where);
   return true;
 }
 /// A checked array as the view that it was checked for.
@@ -104,8 +76,10 @@ template <class V>
 template <class V, detail::tensor_struct D>
   requires is_typed_view<V>
 [[nodiscard]] errc try_view_as(const D& t, V& to, failure& why, const import_options& o = {}) noexcept {
-  if (detail::plain(o) && detail::fits_plainly(t, 0, o.assume_writable, to)) [[likely]]
+  if (V v{detail::to_be_filled{}}; detail::plain(o) && detail::fits_plainly(t, 0, o.assume_writable, v)) [[likely]] {
+    to = v;
     return errc::ok;
+  }
   return detail::view_closely(detail::read_tensor(t), o, to, why);
 }
 /// A tensor, or anything adaptable that outlives the line, as a typed view. Errors as above.
@@ -128,15 +102,27 @@ template <class V, class X>
   return detail::view_closely(from, {}, to, why);
 }
 #if TENON_EXCEPTIONS
+namespace detail {
+template <class V>
+[[gnu::cold, gnu::noinline]] void view_or_raise(const import_source& from, const import_options& o, V& v) {
+  v = {};
+  if (failure f; view_closely(from, o, v, f) != errc::ok) raise(f);
+}
+}  // namespace detail
 /// As try_view_as, throwing tenon::error: `tenon::view_as<tenon::view<const float, tenon::extents<tenon::dyn, 3>>>(t)`.
+template <class V, detail::tensor_struct D>
+  requires is_typed_view<V>
+V view_as(const D& t, const import_options& o = {}) {
+  V v{detail::to_be_filled{}};
+  if (!detail::plain(o) || !detail::fits_plainly(t, 0, o.assume_writable, v)) [[unlikely]]
+    detail::view_or_raise(detail::read_tensor(t), o, v);
+  return v;
+}
 template <class V, class X>
-V view_as(X&& x, const import_options& o = {}) {
+  requires(is_typed_view<V> && !detail::tensor_struct<std::remove_cvref_t<X>>)
+V view_as(X&& x) {
   V v;
-  failure f;
-  errc c = errc::ok;
-  if constexpr (detail::tensor_struct<std::remove_cvref_t<X>>) c = try_view_as(x, v, f, o);
-  else c = try_view_as(std::forward<X>(x), v, f);
-  if (c != errc::ok) [[unlikely]]
+  if (failure f; try_view_as(std::forward<X>(x), v, f) != errc::ok) [[unlikely]]
     detail::raise(f);
   return v;
 }
