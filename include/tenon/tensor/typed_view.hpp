@@ -69,9 +69,9 @@ class view<T, extents<E...>, Tags...> {
     if constexpr (gapless) {
       extent step = 1;
       if constexpr (tags::right)
-        for (int i = n - 1; i > axis; --i) step *= extent_of(i) ? extent_of(i) : 1;
+        for (int i = n - 1; i > axis; --i) step = detail::saturating_mul(step, extent_of(i) ? extent_of(i) : 1);
       else
-        for (int i = 0; i < axis; ++i) step *= extent_of(i) ? extent_of(i) : 1;
+        for (int i = 0; i < axis; ++i) step = detail::saturating_mul(step, extent_of(i) ? extent_of(i) : 1);
       return step;
     } else {
       return strides_.d[axis];
@@ -94,6 +94,8 @@ class view<T, extents<E...>, Tags...> {
   }
   constexpr extent numel() const noexcept {
     extent all = 1;
+    for (int i = 0; i < n; ++i)
+      if (extent_of(i) == 0) return 0;  // whatever the others say
     for (int i = 0; i < n; ++i) all *= extent_of(i);
     return all;
   }
