@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Python package: python.py [FILTER…]
+"""The Python package: python.py [--any] [FILTER…]   (--any: only whether there is such a test, as exit status)
 
 `pip install .` into an empty environment, a look at it there without NumPy and torch, then tests/python and examples/python from
 another folder, against the installed wheel. torch, NumPy and pytest come from .deps/python, by a path file."""
@@ -112,7 +112,10 @@ class Package:
 
 def main(filters):
     of_package = ["package/installs", "package/holds_only_the_package", "package/works_alone"]
+    only_ask, filters = "--any" in filters, [f for f in filters if f != "--any"]
     tests = wanted([label for path in sorted(TESTS.glob("test_*.py")) for label in tests_in(path)], filters)
+    if only_ask:
+        return 0 if tests or wanted(of_package, filters) else 1
     if not tests and not wanted(of_package, filters):
         return common.main("python", [], filters)
     folder = tempfile.mkdtemp(prefix="pytenon-")
