@@ -169,3 +169,30 @@ TEST_CASE("H1 a typed owner hands on what it owns, without a count") {
   }
   CHECK(p.deleted == 1);
 }
+
+TEST_CASE("C5 D6 what can be said against an export is said by each of its forms") {
+  const tensor<float> none;
+  const tensor<> untyped;
+  tensor<float> empty(tenon::shape{0, 2});
+  const tensor<const float> constant = tensor<float>(tenon::shape{2});
+  using old = tenon::dl::managed_tensor;
+  CHECK_THROWS_AS(to_dlpack(none), tenon::error);
+  CHECK_THROWS_AS(to_dlpack(untyped), tenon::error);
+  CHECK_THROWS_AS(to_dlpack(none, {.copies = tenon::copy_policy::always}), tenon::error);
+  CHECK_THROWS_AS(to_dlpack(none, {.negative_strides = false}), tenon::error);
+  CHECK_THROWS_AS(to_dlpack<old>(constant), tenon::error);
+  CHECK_THROWS_AS(to_dlpack<old>(tensor<>(constant)), tenon::error);
+  CHECK(to_dlpack<old>(empty)->dl_tensor.data == nullptr);
+  CHECK(to_dlpack(empty, {.copies = tenon::copy_policy::always})->dl_tensor.data == nullptr);
+  CHECK(to_dlpack(empty, {.negative_strides = false})->dl_tensor.shape[1] == 2);
+  tenon::handle<> h;
+  tenon::failure why;
+  CHECK(tenon::try_to_dlpack(empty, h, why, {.copies = tenon::copy_policy::always}) == errc::ok);
+  CHECK(tenon::try_to_dlpack(untyped, h, why) == errc::null_data);
+  tensor<const float, tenon::dims<1>> typed;
+  CHECK(tenon::try_to_dlpack(std::move(typed), h, why) == errc::ok);  // no extent, no element: an array like any other
+  CHECK(h->dl_tensor.data == nullptr);
+  tensor<float, tenon::extents<2>> lost;
+  CHECK(tenon::try_to_dlpack(std::move(lost), h, why) == errc::null_data);
+  CHECK_THROWS_AS(to_dlpack(std::move(lost)), tenon::error);
+}

@@ -68,5 +68,8 @@ TEST_CASE("D15 the bytes that an array reaches, and whether two arrays may meet"
   CHECK(at(memory, {3, 0}, {{1, 1}}).empty());
   CHECK(may_overlap(whole, back));
   CHECK_FALSE(may_overlap(at(memory, {6}, {{1}}), at(memory + 6, {6}, {{1}})));
+  CHECK_FALSE(may_overlap(at(memory + 6, {6}, {{1}}), at(memory, {6}, {{1}})));
   CHECK_FALSE(may_overlap(whole, at(memory, {0}, {{1}})));
+  CHECK_FALSE(may_overlap(at(memory, {0}, {{1}}), whole));
+  CHECK(address_range_of(strided_view<float>()).empty());
 }

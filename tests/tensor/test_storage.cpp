@@ -166,3 +166,24 @@ TEST_CASE("the counters add up across threads") {
   CHECK(tenon::bytes_moved().packed - before.packed == 60'000);
   CHECK(tenon::bytes_moved().copied == before.copied);
 }
+
+TEST_CASE("storage that holds nothing is nobody's, and has no room") {
+  const storage none;
+  CHECK_FALSE(none.sole());
+  CHECK_FALSE(none);
+  CHECK(none.take_room() == nullptr);
+  CHECK(none.data() == nullptr);
+  CHECK(none.bytes() == 0);
+  storage s;
+  tenon::failure why;
+  REQUIRE(storage::try_allocate(8, s, why) == errc::ok);
+  void* room = s.take_room();
+  CHECK(room != nullptr);
+  CHECK(s.take_room() == nullptr);
+  s.give_room_back();
+  CHECK(s.take_room() == room);
+  storage copy = storage::attach(storage(s).detach());
+  CHECK_FALSE(s.sole());
+  copy.reset();
+  CHECK(s.sole());
+}

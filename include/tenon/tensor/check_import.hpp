@@ -112,13 +112,13 @@ inline errc check_promises(const import_request& want, const array_ref& a, failu
 constexpr bool plain(const import_options& o) noexcept {
   return o.copies != copy_policy::always && !o.strict && o.alignment <= 1 && !o.known_bytes && !o.report;
 }
-/// The quick check of a tensor whose rank the type does not say. False says nothing.
+/// The quick check for a type that does not say the rank (one that does has its own: fits_plainly). False says nothing.
 [[gnu::noinline]] inline bool comes_plainly(const import_source& t, const import_request& want, const import_options& o,
                                             array_ref& out) noexcept {
   const dtype type{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
   const bool read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
-  if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || (want.rank >= 0 && t.ndim != want.rank) || want.extents || want.row_major ||
-      want.column_major || type.bits % 8 || !(want.any_dtype ? type.known() : type == want.dtype) ||
+  if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || want.rank >= 0 || type.bits % 8 ||
+      !(want.any_dtype ? type.known() : type == want.dtype) ||
       !want.devices.contains(static_cast<device_type>(t.device.device_type)) || t.device.device_id < 0 ||
       (read_only && want.writable))
     return false;

@@ -111,10 +111,11 @@ template <int Rank, bool RowMajor, bool ColumnMajor, bool Apart, class Keep>
   const auto base = reinterpret_cast<std::uintptr_t>(t.data);
   std::int64_t low = 0, high = 0;
   std::uintptr_t first = 0, last = 0;
-  if (!byte_span(a.shape, a.strides, width, low, high) || __builtin_add_overflow(low, offset, &low) ||
-      __builtin_add_overflow(high, offset, &high) || __builtin_add_overflow(base, low, &first) ||
-      __builtin_add_overflow(base, high, &last) || ((first ^ base) | (last ^ base)) >> (sizeof base * 8 - 1))
+  if (!byte_span(a.shape, a.strides, width, low, high) || __builtin_add_overflow(high, offset, &high) ||
+      __builtin_add_overflow(base, low + offset, &first) || __builtin_add_overflow(base, high, &last) ||
+      ((first ^ base) | (last ^ base)) >> (sizeof base * 8 - 1))
     return fail(why, errc::overflow, op, {.argument = "addresses reached by the strides"});
+  low += offset;  // of opposite signs
   if (t.known_bytes && (low < 0 || static_cast<std::uint64_t>(high) >= t.known_bytes))
     return fail(why, errc::overflow, op,
                 {.argument = low < 0 ? "bytes before the memory that is there" : "bytes of the memory that is there",
