@@ -76,7 +76,7 @@ template <managed_struct M, class Owner>
   auto& t = m->dl_tensor;
   t.data = empty ? nullptr : data;
   t.device.device_type = static_cast<decltype(t.device.device_type)>(where.type);
-  t.device.device_id = where.id;
+  t.device.device_id = host_devices.contains(where.type) ? 0 : where.id;  // some frameworks number parts of the host
   t.ndim = rank;
   t.dtype.code = static_cast<std::uint8_t>(type.code);
   t.dtype.bits = type.bits;
