@@ -91,7 +91,8 @@ class Package:
 
     def environment(self):
         return dict(os.environ, TENON_DATA=str(common.ROOT / "tests/data"), TENON_EXAMPLES=str(common.ROOT / "examples/python"),
-                    TENON_README=str(common.ROOT / "README.md"), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
+                    TENON_README=str(common.ROOT / "README.md"), TENON_CONFORMANCE=str(common.ROOT / "tests/conformance"),
+                    PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
 
     def run(self, labels):
         """Runs tests/python once; gives what failed of each label."""
