@@ -11,7 +11,7 @@ FLOAT, INT, UINT, BFLOAT, BOOL = (2, 32), (0, 64), (1, 8), (4, 16), (6, 8)
 
 
 class Recipe(C.Structure):
-    _fields_ = [*((n, C.c_int32) for n in ("versioned", "null_data", "null_shape", "has_strides", "null_deleter", "shapes")),
+    _fields_ = [*((n, C.c_int32) for n in ("versioned", "null_data", "null_shape", "has_strides", "null_deleter")),
                 ("ndim", C.c_int64), ("shift", C.c_int64), ("byte_offset", C.c_uint64),
                 *((n, C.c_int32) for n in ("device_type", "device_id", "code", "bits", "lanes")),
                 ("major", C.c_uint32), ("minor", C.c_uint32), ("flags", C.c_uint64),

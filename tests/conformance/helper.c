@@ -35,7 +35,7 @@ enum { page = 4096, axes = 80 };
 
 /* What to make; filled in by craft.py. */
 typedef struct {
-  int32_t versioned, null_data, null_shape, has_strides, null_deleter, shapes;
+  int32_t versioned, null_data, null_shape, has_strides, null_deleter;
   int64_t ndim, shift;
   uint64_t byte_offset;
   int32_t device_type, device_id, code, bits, lanes;

@@ -3,6 +3,7 @@
 process of its own. A finding is (rule, verdict, text); "bad" breaks a rule, "note" breaks a promise of this suite that DLPack does
 not ask for, "none" says that the target cannot be asked."""
 import ctypes as C
+import math
 
 import craft
 from consumer import same, settled
@@ -123,7 +124,8 @@ def layout(p, kind):
         if s.numel == 0:
             p.found("D6", not s.data, f"{where}: data is not null")
         right = s.shape == tuple(shape) and s.ndim == len(shape)
-        p.found("E12", right and same(e.total(), total), f"{where}: shape {s.shape}, strides {s.strides}, sum {e.total() if right else '?'} of {total}")
+        found = e.total() if right else math.nan
+        p.found("E12", right and same(found, total), f"{where}: shape {s.shape}, strides {s.strides}, sum {found:g} of {total:g}")
         e.free()
 
 
@@ -371,7 +373,8 @@ def natives(p):
 BOTH = {**{f"layout of {kind}": (lambda p, kind=kind: layout(p, kind),
                                  ["F1" if kind == "bool" else "D6" if kind == "empty" else "E2" if kind == "scalar" else "E12"])
            for kind in KINDS},
-        "reversed": (reversed_, ["E12"]), "read-only": (read_only, ["C4", "C5"]), "flags": (flags, ["B6"]),
+        "reversed": (reversed_, []),  # whoever dies of importing it has that in the matrix
+        "read-only": (read_only, ["C4", "C5"]), "flags": (flags, ["B6"]),
         "lifetimes": (lifetimes, ["H1", "H3", "H6"]), "writes nothing": (writes_nothing, ["E10"])}
 PYTHON = {"generations": (generations, ["I1", "I8", "A3"]), "capsules": (capsules, ["I2"]), "devices": (devices, ["I9"]),
           "copies": (copies, ["I10"]), "streams": (streams, ["J3"]), "exchange": (exchange, ["K3"]),

@@ -3,7 +3,8 @@
 import cases
 import producer
 
-TITLES = {"legacy": "The 36 cases in the old struct", "versioned": "The 36 cases in the versioned struct", "versions": "The 10 cases of version and flags"}
+TITLES = {"legacy": "The 36 cases in the old struct", "versioned": "The 36 cases in the versioned struct",
+          "versions": "The 10 cases of version and flags"}
 
 
 def table(head, rows):
@@ -55,7 +56,8 @@ def tables(whole, details=False):
     marks = {"ok": "ok", "bad": "✗", "note": "note", "none": "–"}
     rows = [[rule, text, *(marks[t["producer"][rule][0]] for t in targets.values())] for rule, text in producer.RULES.items()]
     parts += ["## Exports and the door", table(["rule", "", *versions], rows)]
-    said = [f"- {t['version']}, {rule}, {verdict}: {text}" for t in targets.values() for rule, (verdict, texts) in t["producer"].items() for text in texts]
+    said = [f"- {t['version']}, {rule}, {verdict}: {text}" for t in targets.values() for rule, (verdict, texts) in t["producer"].items()
+            for text in texts]
     if details:
         said += [f"- {t['version']}, {name} ({label}): {text}; {why}" for t in targets.values() for label, rows in t["consumer"].items() if rows
                  for name, (passed, text, why) in rows.items() if why]
