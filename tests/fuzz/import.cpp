@@ -96,7 +96,7 @@ struct described {
       read_only = !options.assume_writable;
     }
     const dtype type{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
-    known_type = type.known() && type.bits * type.lanes % 8 == 0 && !(type.bits < 8 && padded);
+    known_type = type.known() && type.bits * type.lanes % 8 == 0 && (type.bits < 8 ? !padded : type.lanes == 1);
     float_type = type == float32;
     host = t.device.device_type == 1;
     s.width = type.bytes();

@@ -47,7 +47,7 @@ def exports(target):
     bad = [f"{rule}: {verdict}: {'; '.join(texts)}" for rule, (verdict, texts) in rules.items() if verdict in ("bad", "note")]
     if sum(verdict == "ok" for verdict, _ in rules.values()) < 19:
         bad.append(f"too few rules were asked\n{output}")
-    return "\n".join(bad) or (None if status == 0 else output)
+    return "\n".join(bad) or (None if status == 0 else f"exit status {status}")
 
 
 def careless(*flags):

@@ -118,7 +118,7 @@ constexpr bool plain(const import_options& o) noexcept {
   const dtype type{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
   const bool read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
   if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || want.rank >= 0 || type.bits % 8 ||
-      !(want.any_dtype ? type.known() : type == want.dtype) ||
+      !(want.any_dtype ? type.known() && type.lanes == 1 : type == want.dtype) ||
       !want.devices.contains(static_cast<device_type>(t.device.device_type)) || t.device.device_id < 0 ||
       (read_only && want.writable))
     return false;
