@@ -59,7 +59,8 @@ struct described {
   oracle::sample s;
   M managed{};
   import_options options;
-  bool known_type = false, float_type = false, host = false, spoken = true, read_only = false, padded = false;
+  bool known_type = false, float_type = false, host = false, spoken = true, read_only = false,
+       padded = false;  // padded: of small elements
 
   explicit described(bytes_in& in) {
     const auto switches = in.number<std::uint8_t>();
@@ -96,26 +97,18 @@ struct described {
       read_only = !options.assume_writable;
     }
     const dtype type{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
-    known_type = type.known() && type.bits * type.lanes % 8 == 0 && (type.bits < 8 ? !padded : type.lanes == 1);
+    padded &= type.bits < 8;
+    known_type = type.known() && (type.bits < 8 ? !padded || type.lanes == 1 : type.lanes == 1);
     float_type = type == float32;
     host = t.device.device_type == 1;
-    s.width = type.bytes();
+    s.width = padded ? 1 : type.bytes();
+    if (!padded && type.bits * type.lanes % 8 != 0) s.bits = std::int64_t{type.bits} * type.lanes;
   }
   bool rank_fits() const { return s.ndim >= 0 && s.ndim <= max_rank; }
   /// Whether the arithmetic of an array with this alignment holds.
   bool lies_well(std::int64_t alignment, std::uint64_t& address) {
     s.alignment = alignment;
     return oracle::judge(s, address) == errc::ok;
-  }
-  bool row_major() const {
-    for (int i = 0; i < s.ndim; ++i)
-      if (s.shape[i] == 0) return true;
-    oracle::wide step = 1;
-    for (int i = static_cast<int>(s.ndim) - 1; i >= 0; --i) {
-      if (s.shape[i] != 1 && oracle::stride(s, i) != step) return false;
-      step *= s.shape[i];
-    }
-    return true;
   }
 };
 
@@ -149,6 +142,7 @@ void untyped(described<M> d) {
     auto again = to_dlpack(t);
     expect(again->dl_tensor.byte_offset == 0 && again->dl_tensor.data == t.data(), "another address goes out");
     expect((again->flags & ~(dl::flag_read_only | dl::flag_subbyte_padded)) == 0, "a flag goes out that is not ours");
+    expect(((again->flags & dl::flag_subbyte_padded) != 0) == d.padded, "small elements go out with another size");
     t = {};
     expect(deleted == 0, "deleted while an export is out");
     again.reset();
@@ -170,7 +164,7 @@ void typed(described<M> d, bool fits, bool writable) {
     tensor<T, E, Tags...> t;
     const errc c = try_from_dlpack(h, t, why, d.options);
     const bool lies = d.spoken && fits && d.float_type && d.host && d.lies_well(static_cast<std::int64_t>(V::alignment), address);
-    bool good = lies && (!V::row_major || d.row_major()) && (!writable || !d.read_only);
+    bool good = lies && (!V::row_major || oracle::row_major(d.s)) && (!writable || !d.read_only);
     if (good && writable) {  // only where no elements share memory
       shape s;
       strides st;

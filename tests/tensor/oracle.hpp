@@ -13,12 +13,32 @@ struct sample {
   bool strided = false;
   std::uint64_t base = 0, offset = 0;
   std::int64_t width = 4, alignment = 1;
+  std::int64_t bits = 0;  // of an element, where elements share bytes: `width` then says nothing
 };
 
-/// Errors: negative_extent, overflow, null_data, alignment. `address` is that of the first element, 0 where there is none.
+/// The strides that an accepted array has: those given, row-major ones for axes of one element, and for all where there is no element.
+inline wide stride(const sample& s, int axis) {
+  bool empty = false;
+  wide dense = 1;
+  for (int i = 0; i < s.ndim; ++i) empty |= s.shape[i] == 0;
+  for (int i = static_cast<int>(s.ndim) - 1; i > axis; --i) dense *= s.shape[i] ? s.shape[i] : 1;
+  return empty || !s.strided || s.shape[axis] == 1 ? dense : wide{s.strides[axis]};
+}
+inline bool row_major(const sample& s) {
+  wide step = 1;
+  for (int i = 0; i < s.ndim; ++i)
+    if (s.shape[i] == 0) return true;
+  for (int i = static_cast<int>(s.ndim) - 1; i >= 0; --i) {
+    if (s.shape[i] != 1 && stride(s, i) != step) return false;
+    step *= s.shape[i];
+  }
+  return true;
+}
+
+/// Errors: negative_extent, overflow, not_dense, null_data, alignment. `address` is that of the first element, 0 where there is none.
 inline errc judge(const sample& s, std::uint64_t& address) {
   const wide int_max = INT64_MAX, int_min = INT64_MIN, word_max = ~std::uint64_t{0};
-  const wide width = s.width;
+  const wide width = s.bits ? s.bits : s.width;
   address = 0;
   bool empty = false;
   for (int i = 0; i < s.ndim; ++i) {
@@ -29,6 +49,7 @@ inline errc judge(const sample& s, std::uint64_t& address) {
   wide bytes = width;
   for (int i = 0; i < s.ndim; ++i)
     if ((bytes *= s.shape[i]) > int_max) return errc::overflow;
+  if (s.bits && !row_major(s)) return errc::not_dense;
   if (s.base == 0) return errc::null_data;
   wide low = 0, high = 0, step = 1;
   for (int i = static_cast<int>(s.ndim) - 1; i >= 0; --i) {
@@ -37,6 +58,7 @@ inline errc judge(const sample& s, std::uint64_t& address) {
     step *= s.shape[i];
   }
   high += width - 1;
+  if (s.bits) low = 0, high = (bytes - 1) / 8;  // bits until here
   const wide offset = s.offset;
   if (offset > int_max || low < int_min || high > int_max || high + offset > int_max) return errc::overflow;
   const wide first = wide{s.base} + offset + low, last = wide{s.base} + offset + high;
@@ -45,14 +67,5 @@ inline errc judge(const sample& s, std::uint64_t& address) {
   if (half(first) != half(s.base) || half(last) != half(s.base)) return errc::overflow;
   address = s.base + s.offset;
   return address % static_cast<std::uint64_t>(s.alignment) ? errc::alignment : errc::ok;
-}
-
-/// The strides that an accepted array has: those given, row-major ones for axes of one element, and for all where there is no element.
-inline wide stride(const sample& s, int axis) {
-  bool empty = false;
-  wide dense = 1;
-  for (int i = 0; i < s.ndim; ++i) empty |= s.shape[i] == 0;
-  for (int i = static_cast<int>(s.ndim) - 1; i > axis; --i) dense *= s.shape[i] ? s.shape[i] : 1;
-  return empty || !s.strided || s.shape[axis] == 1 ? dense : wide{s.strides[axis]};
 }
 }  // namespace oracle

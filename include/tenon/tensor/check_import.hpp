@@ -153,17 +153,25 @@ constexpr bool plain(const import_options& o) noexcept {
   a.device = {static_cast<device_type>(t.device.device_type), t.device.device_id};
   if (!want.any_dtype && a.dtype != want.dtype)
     return fail(why, errc::dtype, op, {.argument = "dtype", .got = a.dtype.packed(), .expected = want.dtype.packed()});
-  // Sub-byte elements pass where they come packed in whole bytes (float4_e2m1fn_x2), not one a byte.
-  const bool whole = a.dtype.bits * a.dtype.lanes % 8 == 0 && !(a.dtype.bits < 8 && (t.flags & dl::flag_subbyte_padded));
+  a.padded = a.dtype.bits < 8 && (t.flags & dl::flag_subbyte_padded);
   // Code that learns the type at run time counts in numbers: vectors of them come in only where the C++ type says so.
   const bool vector = a.dtype.lanes > 1 && a.dtype.bits >= 8;
-  if (!whole || (want.any_dtype && (!a.dtype.known() || vector)))
+  if (want.any_dtype && (!a.dtype.known() || vector))
     return fail(why, errc::dtype, op,
                 {.argument = "dtype",
                  .got = a.dtype.packed(),
                  .expected = float32.packed(),
-                 .relation = "one of whole bytes that DLPack 1.3 knows, such as ",
+                 .relation = "one that DLPack 1.3 knows, such as ",
                  .remedy = vector ? "Import vectors as from_dlpack<T>, with tenon::dtype_of<T>." : nullptr});
+  // Elements that share bytes have no type of their own here; how several lanes would have bytes of their own, nobody says.
+  if (want.any_dtype ? a.padded && a.dtype.lanes != 1 : a.padded || a.bits_each() % 8 != 0)
+    return fail(
+        why, errc::dtype, op,
+        {.argument = a.padded ? "dtype of small elements that have a byte each" : "dtype of elements that share bytes",
+         .got = a.dtype.packed(),
+         .expected = float32.packed(),
+         .relation = "one of whole bytes, such as ",
+         .remedy = want.any_dtype ? nullptr : "Import it without a type: tenon::from_dlpack(…), then tenon::as_packed(t)."});
   if (!want.devices.contains(a.device.type) || (a.device.id < 0 && a.device.type != device_type::cpu))
     return fail(why, errc::device, op,
                 {.argument = "device", .got = a.device.packed(), .expected = device{want.devices.first(), 0}.packed()});

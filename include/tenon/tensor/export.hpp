@@ -86,6 +86,10 @@ template <managed_struct M, class Owner>
   t.byte_offset = 0;
   return m;
 }
+/// What a struct says in its flags.
+constexpr std::uint64_t flags_of(const array_ref& a) noexcept {
+  return (a.read_only ? dl::flag_read_only : 0) | (a.padded ? dl::flag_subbyte_padded : 0);
+}
 /// What of an export does not depend on its size. Errors: read_only, null_data.
 template <managed_struct M>
 [[nodiscard, gnu::cold, gnu::noinline]] errc check_export(const void* data, bool empty, bool read_only, failure& why) noexcept {
@@ -100,13 +104,20 @@ template <managed_struct M>
 [[nodiscard, gnu::cold, gnu::noinline]] inline errc no_memory_to_export(failure& why) noexcept {
   return fail(why, errc::no_memory, "to_dlpack", {.argument = "the struct"});
 }
-/// Errors: read_only, null_data, no_memory.
+/// Errors: read_only, dtype (small elements with a byte each in a legacy struct), null_data, no_memory.
 template <managed_struct M>
 [[nodiscard]] errc export_array(const array_ref& a, const storage& owner, handle<M>& to, failure& why,
                                 std::uint64_t flags = 0) noexcept {
   if (!a.data || a.read_only)
     if (const errc c = check_export<M>(a.data, a.shape.numel() == 0, a.read_only, why); c != errc::ok) return c;
-  if (a.read_only) flags |= dl::flag_read_only;
+  if (!versioned_struct<M> && a.padded)
+    return fail(why, errc::dtype, "to_dlpack",
+                {.argument = "a legacy struct, which cannot say that small elements have a byte each",
+                 .got = a.dtype.packed(),
+                 .expected = uint8.packed(),
+                 .relation = "one of whole bytes, such as ",
+                 .remedy = "Export it versioned."});
+  flags |= flags_of(a);
   M* const m = export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags, owner);
   if (!m) return no_memory_to_export(why);
   to = handle<M>(m);
@@ -117,11 +128,13 @@ template <managed_struct M, class T, class Device>
 [[nodiscard, gnu::always_inline]] inline M* export_plainly(const tensor<T, Device>& t) noexcept {
   if (!t.data() || (t.read_only() && !versioned_struct<M>)) [[unlikely]]
     return nullptr;
-  const std::uint64_t flags = t.read_only() ? dl::flag_read_only : 0;
   if constexpr (std::is_void_v<T>) {
     const array_ref& a = t.describe();
-    return export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags, t.owner());
+    if (!versioned_struct<M> && a.padded) [[unlikely]]
+      return nullptr;
+    return export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags_of(a), t.owner());
   } else {
+    const std::uint64_t flags = t.read_only() ? dl::flag_read_only : 0;
     constexpr bool host = device_traits<Device>::host_accessible;
     const device where{device_traits<Device>::type, host ? 0 : t.owner().device()};
     auto* p = const_cast<std::remove_const_t<T>*>(t.data());
@@ -158,7 +171,7 @@ template <managed_struct M, class T, class Device>
 }  // namespace detail
 
 /// Exports without a copy, unless `o` asks for one: the consumer's call of the deleter lets go of the memory, on any thread. `M` is any
-/// managed struct: ours of either generation, or a foreign dlpack.h's. Errors: read_only (const data in a legacy struct), null_data,
+/// managed struct: ours of either generation, or a foreign dlpack.h's. Errors: read_only and dtype (what a legacy struct cannot say), null_data,
 /// not_dense (negative strides, where `o` refuses them), device (a copy of what is not the host's), no_memory.
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
 [[nodiscard]] errc try_to_dlpack(const tensor<T, Device>& t, handle<M>& to, failure& why, const export_options& o = {}) noexcept {

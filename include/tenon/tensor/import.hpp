@@ -18,7 +18,7 @@ inline errc copy_in(const import_request& want, std::size_t aligned_to, array_re
   if (!host_devices.contains(a.device.type))
     return fail(why, errc::device, want.operation,
                 {.argument = "a copy at the door", .got = a.device.packed(), .expected = device{}.packed()});
-  const auto bytes = static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes());
+  const auto bytes = static_cast<std::size_t>(a.bytes());
   const std::size_t spare = aligned_to > alignment ? aligned_to : 0;
   if (const errc c = storage::try_allocate(bytes + spare, to, why); c != errc::ok) return c;
   std::byte* p = to.data();
@@ -67,7 +67,7 @@ constexpr copy_reason mended_by_copy(errc c) noexcept {
     if (const errc c = check_import(from, shared, as_it_is, a, why); c != errc::ok) return c;
     if (const errc c = copy_in(want, o.alignment, a, copied, why); c != errc::ok) return c;
     done.copied = true;
-    done.bytes = static_cast<std::uint64_t>(a.shape.numel() * a.dtype.bytes());
+    done.bytes = static_cast<std::uint64_t>(a.bytes());
   }
   if (o.report) *o.report = done;
   return errc::ok;
@@ -115,7 +115,7 @@ template <class T = void, class Device = cpu, managed_struct M>
   array_ref a;
   storage s;
   if (const errc c = detail::admit(detail::read_managed(*h), want, o, a, s, why); c != errc::ok) return c;
-  const auto bytes = static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes());
+  const auto bytes = static_cast<std::size_t>(a.bytes());
   if (s) h.reset();
   else if (const errc c = storage::try_adopt(std::move(h), a.data, bytes, s, why, a.device.id); c != errc::ok) return c;
   if constexpr (std::is_void_v<T>) to = tensor<void, Device>(std::move(s), a);

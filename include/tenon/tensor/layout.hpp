@@ -71,8 +71,8 @@ template <int Rank, bool RowMajor, bool ColumnMajor, bool Apart, class Keep>
   return !__builtin_add_overflow(high, width - 1, &high);
 }
 
-/// Fills in shape, strides and data of `a`, whose dtype (of whole bytes) and rank are known already. Strides of axes of one element
-/// are made row-major; an empty array gets no address. Errors: negative_extent, overflow, null_data, alignment.
+/// Fills in shape, strides and data of `a`, whose dtype and rank are known already. Strides of axes of one element are made row-major;
+/// an empty array gets no address. Errors: negative_extent, overflow, null_data, alignment; not_dense where elements share bytes.
 [[nodiscard]] inline errc check_layout(const char* op, const layout_source& t, int rank, array_ref& a, failure& why) noexcept {
   a.shape.rank_ = rank;
   bool empty = false;
@@ -87,8 +87,10 @@ template <int Rank, bool RowMajor, bool ColumnMajor, bool Apart, class Keep>
   a.strides = dense_strides(a.shape);
   a.data = nullptr;
   if (empty) return errc::ok;
-  const std::int64_t width = a.dtype.bytes();
-  std::int64_t bytes = width;
+  const std::int64_t bits = a.bits_each();
+  const bool share_bytes = bits % 8 != 0;
+  const std::int64_t width = share_bytes ? bits : bits / 8;
+  std::int64_t bytes = width;  // bits, where elements share bytes
   for (int i = 0; i < rank; ++i)
     if (__builtin_mul_overflow(bytes, a.shape.d[i], &bytes))
       return fail(why, errc::overflow, op,
@@ -100,6 +102,10 @@ template <int Rank, bool RowMajor, bool ColumnMajor, bool Apart, class Keep>
   if (t.strides)
     for (int i = 0; i < rank; ++i)
       if (a.shape.d[i] != 1) a.strides.d[i] = t.strides[i];  // axes of one element may carry anything
+  if (share_bytes && !a.dense())
+    return fail(why, errc::not_dense, op,
+                {.argument = "strides of elements that share bytes",
+                 .remedy = "Such an array is taken row-major and without gaps alone: make it so before it is exported."});
   if (!t.data) return fail(why, errc::null_data, op, {.argument = "data"});
   if (t.byte_offset > static_cast<std::uint64_t>(INT64_MAX))
     return fail(why, errc::overflow, op,
@@ -109,9 +115,9 @@ template <int Rank, bool RowMajor, bool ColumnMajor, bool Apart, class Keep>
                  .relation = "at most "});
   const auto offset = static_cast<std::int64_t>(t.byte_offset);
   const auto base = reinterpret_cast<std::uintptr_t>(t.data);
-  std::int64_t low = 0, high = 0;
+  std::int64_t low = 0, high = (bytes - 1) / 8;
   std::uintptr_t first = 0, last = 0;
-  if (!byte_span(a.shape, a.strides, width, low, high) || __builtin_add_overflow(high, offset, &high) ||
+  if ((!share_bytes && !byte_span(a.shape, a.strides, width, low, high)) || __builtin_add_overflow(high, offset, &high) ||
       __builtin_add_overflow(base, low + offset, &first) || __builtin_add_overflow(base, high, &last) ||
       ((first ^ base) | (last ^ base)) >> (sizeof base * 8 - 1))
     return fail(why, errc::overflow, op, {.argument = "addresses reached by the strides"});

@@ -91,7 +91,8 @@ inline address_range range_of(const array_ref& a) noexcept {
     (reach < 0 ? low : high) += reach;
   }
   const auto* p = static_cast<const std::byte*>(a.data);
-  const extent width = a.dtype.bytes();
+  const extent bits = a.bits_each(), width = bits / 8;
+  if (bits % 8 != 0) return {p, p + a.bytes()};  // elements that share bytes have no gaps
   return {p + low * width, p + (high + 1) * width};
 }
 }  // namespace detail

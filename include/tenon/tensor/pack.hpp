@@ -7,7 +7,7 @@
 namespace tenon::detail {
 /// dense[i] = source[i] in row-major order, from this axis on; gives back where the next one goes.
 [[gnu::noinline]] inline std::byte* pack_axis(std::byte* dense, const std::byte* from, const array_ref& a, int axis) noexcept {
-  const extent n = a.shape.d[axis], by = a.strides.d[axis], width = a.dtype.bytes();
+  const extent n = a.shape.d[axis], by = a.strides.d[axis], width = a.bits_each() / 8;
   const bool last = axis == a.shape.rank() - 1;
   const extent run = last && by == 1 ? n : 1;  // neighbours that are copied at once
   for (extent i = 0; i < n; i += run) {  // an axis of one element may carry any stride: 0 times that does not overflow
@@ -21,9 +21,9 @@ namespace tenon::detail {
   }
   return dense;
 }
-/// dense[i] = source[i] in row-major order; every shape and stride was checked before.
+/// dense[i] = source[i] in row-major order; every shape and stride was checked before. Where elements share bytes, it is dense already.
 inline void pack(std::byte* dense, const array_ref& source) noexcept {
-  const auto bytes = static_cast<std::size_t>(source.shape.numel() * source.dtype.bytes());
+  const auto bytes = static_cast<std::size_t>(source.bytes());
   if (bytes == 0) return;
   if (source.dense()) std::memcpy(dense, source.data, bytes);
   else pack_axis(dense, static_cast<const std::byte*>(source.data), source, 0);

@@ -19,7 +19,7 @@ namespace detail {
 [[nodiscard]] inline errc dense_copy(const array_ref& a, storage& to, failure& why, memory_source from) noexcept {
   if (a.device.type != device_type::cpu)
     return fail(why, errc::device, "copy", {.argument = "x", .got = a.device.packed(), .expected = device{}.packed()});
-  const auto bytes = static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes());
+  const auto bytes = static_cast<std::size_t>(a.bytes());
   if (const errc c = storage::try_allocate(bytes, to, why, from); c != errc::ok) return c;
   pack(to.data(), a);
   count(&traffic::copied, bytes);
@@ -228,10 +228,11 @@ class tensor<void, Device> {
 template <class>
 inline constexpr bool is_tensor = false;
 template <class T, class D>
+  requires(!detail::is_extents<D>)
 inline constexpr bool is_tensor<tensor<T, D>> = true;
 
 template <class T, class Device>
-  requires(!std::is_void_v<T>)
+  requires(!std::is_void_v<T> && !detail::is_extents<Device>)
 struct adapter<tensor<T, Device>> {
   static T* data(const tensor<T, Device>& t) { return t.data(); }
   static const tenon::shape& shape(const tensor<T, Device>& t) { return t.shape(); }

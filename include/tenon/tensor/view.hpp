@@ -6,6 +6,7 @@
 #include "tenon/core/device.hpp"
 #include "tenon/core/shape.hpp"
 #include "tenon/tensor/adapter.hpp"
+#include "tenon/tensor/extents.hpp"
 namespace tenon {
 template <class T, class Device = cpu, class... Promises>
 class view;
@@ -14,6 +15,7 @@ namespace detail {
 template <class>
 inline constexpr bool is_view = false;
 template <class T, class D>
+  requires(!is_extents<D>)
 inline constexpr bool is_view<view<T, D>> = true;
 template <class C>
 concept viewable_container = contiguous_container<C> && !is_view<std::remove_const_t<C>>;
@@ -147,8 +149,16 @@ struct array_ref {
   tenon::shape shape{};
   tenon::strides strides{};
   bool read_only = true;
+  bool padded = false;  // elements smaller than a byte have one each; otherwise they share bytes, without gaps
 
   constexpr bool dense() const { return is_dense(shape, strides); }
+  /// From an element to its neighbour.
+  constexpr extent bits_each() const { return padded ? 8 : extent{dtype.bits} * dtype.lanes; }
+  /// What a dense array of this shape takes; its size must have been checked (no overflow).
+  constexpr extent bytes() const {
+    const extent n = shape.numel(), bits = bits_each();
+    return n / 8 * bits + (n % 8 * bits + 7) / 8;
+  }
 };
 namespace detail {
 /// The first axis that is not as wanted, −1 for none: dyn takes any extent; a batch, which is axis 0, is never empty.
@@ -170,6 +180,7 @@ namespace detail {
 
 /// Views, too, are adaptable.
 template <class T, class Device>
+  requires(!detail::is_extents<Device>)
 struct adapter<view<T, Device>> {
   static T* data(const view<T, Device>& v) { return v.data(); }
   static const tenon::shape& shape(const view<T, Device>& v) { return v.shape(); }
@@ -185,6 +196,27 @@ struct adapter<strided_view<T, Device>> {
   static constexpr bool borrows = true;
 };
 
+namespace detail {
+/// Whether memory is where its adapter's type says that it is. Errors: device.
+template <class X>
+[[nodiscard]] constexpr errc check_device([[maybe_unused]] const char* op, [[maybe_unused]] X& x, [[maybe_unused]] failure& why) {
+  using A = adapter<std::remove_const_t<X>>;
+  if constexpr (requires { A::device(x); }) {
+    constexpr device_type here = device_traits<adapted_device_type<X>>::type;
+    if (const device d = A::device(x); d.type != here) [[unlikely]]
+      return fail(why, errc::device, op, {.argument = "x", .got = d.packed(), .expected = device{here, 0}.packed()});
+  }
+  return errc::ok;
+}
+/// As its adapter describes it; nothing of that is checked.
+template <class X>
+constexpr auto strided_of(X& x) {
+  using bare = std::remove_const_t<X>;
+  const shape s = adapter<bare>::shape(x);
+  return strided_view<adapted_element<X>, adapted_device_type<X>>(adapter<bare>::data(x), s, adapted_strides<bare>(x, s));
+}
+}  // namespace detail
+
 /// A view of anything adaptable, with its strides; on the device that its type names. Temporaries that own their elements do not
 /// compile. Errors: device (an adapter that says at run time that its memory is not there).
 template <class X>
@@ -192,16 +224,12 @@ constexpr auto as_view(X&& x) {
   static_assert(expect_adaptable<X>());
   if constexpr (detail::describable<X>) {
     static_assert(outlives_call<X>, "[view] this temporary owns its elements and dies at the end of the line: name it first");
-    using A = adapter<std::remove_cvref_t<X>>;
-    using Device = detail::adapted_device_type<X>;
 #if TENON_EXCEPTIONS
-    if constexpr (requires { A::device(x); })
-      if (const device d = A::device(x); d.type != device_traits<Device>::type) [[unlikely]]
-        detail::raise(errc::device, "view",
-                      {.argument = "x", .got = d.packed(), .expected = device{device_traits<Device>::type, 0}.packed()});
+    if constexpr (requires { adapter<std::remove_cvref_t<X>>::device(x); })
+      if (failure f; detail::check_device("view", x, f) != errc::ok) [[unlikely]]
+        detail::raise(f);
 #endif
-    const shape s = A::shape(x);
-    return strided_view<detail::adapted_element<X>, Device>(A::data(x), s, detail::adapted_strides<std::remove_cvref_t<X>>(x, s));
+    return detail::strided_of(x);
   }
 }
 }  // namespace tenon
