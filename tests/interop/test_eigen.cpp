@@ -2,6 +2,11 @@
 // Eigen types as views: which element is where, what may be written, and which temporaries are refused.
 #include <tenon/interop/eigen.hpp>
 #include <tenon/tensor/export.hpp>
+#include <tenon/tensor/typed_tensor.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <type_traits>
 
 #include "catch.hpp"
 
@@ -100,4 +105,110 @@ TEST_CASE("empty matrices") {
   Eigen::MatrixXf m(0, 3);
   CHECK(as_view(m).shape() == shape{0, 3});
   CHECK(tenon::copy(m).numel() == 0);
+}
+
+namespace {
+using tenon::as_eigen;
+using tenon::dims;
+using tenon::dyn;
+using tenon::extents;
+using tenon::tensor;
+using tenon::view;
+tensor<float> counted(const shape& s) {
+  tensor<float> t(s);
+  for (tenon::extent i = 0; i < t.numel(); ++i) t[i] = static_cast<float>(i);
+  return t;
+}
+/// Every element where the view has it.
+template <class V, class M>
+void same_places(const V& v, const M& m) {
+  REQUIRE(m.rows() == v.shape()[0]);
+  REQUIRE(m.cols() == v.shape()[1]);
+  for (Eigen::Index i = 0; i < m.rows(); ++i)
+    for (Eigen::Index j = 0; j < m.cols(); ++j) CHECK(&m.coeffRef(i, j) == &v(i, j));
+}
+template <class M>
+constexpr int inner = std::remove_cvref_t<M>::InnerStrideAtCompileTime;
+template <class M>
+constexpr bool by_rows = std::remove_cvref_t<M>::IsRowMajor;
+}  // namespace
+
+TEST_CASE("as_eigen of a typed view: extents, order, inner stride and alignment are in the type") {
+  tensor<float> t = counted({3, 4});
+  const auto right = tenon::view_as<view<float, extents<dyn, 4>, tenon::layout_right, tenon::aligned<64>>>(t);
+  const auto m = as_eigen(right);
+  using M = decltype(m);
+  same_places(right, m);
+  static_assert(by_rows<M> && inner<M> == 1 && M::RowsAtCompileTime == Eigen::Dynamic && M::ColsAtCompileTime == 4);
+  static_assert(std::is_same_v<std::remove_const_t<M>, Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, 4, Eigen::RowMajor>,
+                                                                  Eigen::Aligned64, Eigen::Stride<0, 0>>>);
+  float column_major[12]{};
+  const view<const float, extents<3, 4>, tenon::layout_left> left(column_major, shape{3, 4}.d, nullptr);
+  const auto l = as_eigen(left);
+  same_places(left, l);
+  static_assert(!by_rows<decltype(l)> && inner<decltype(l)> == 1);
+  static_assert(std::is_same_v<std::remove_cvref_t<decltype(l)>,
+                               Eigen::Map<const Eigen::Matrix<float, 3, 4>, Eigen::Unaligned, Eigen::Stride<0, 0>>>);
+  const tensor<float> turned = tenon::transpose(t);
+  const auto any = tenon::view_as<view<float, dims<2>>>(turned);
+  same_places(any, as_eigen(any));
+  static_assert(inner<decltype(as_eigen(any))> == Eigen::Dynamic);
+  CHECK((as_eigen(right) * as_eigen(any)).trace() == 506);  // 0² + … + 11²
+}
+
+TEST_CASE("as_eigen: vectors, and matrices of one row or column") {
+  tensor<float> t = counted({6});
+  const auto v = tenon::view_as<view<float, extents<6>, tenon::layout_right>>(t);
+  const auto m = as_eigen(v);
+  static_assert(decltype(m)::IsVectorAtCompileTime && decltype(m)::SizeAtCompileTime == 6);
+  CHECK(m.sum() == 15);
+  const tensor<float> part = tenon::subview(t, tenon::range{1, 6, 2});
+  const auto spread = as_eigen<1>(part);
+  CHECK(spread.rows() == 3);
+  CHECK(&spread(2) == &t[5]);
+  tensor<float> grid = counted({3, 4});
+  const view<float, extents<3, 1>> column(grid.data() + 1, shape{3, 1}.d, tenon::strides{{4, 1}}.d);
+  same_places(column, as_eigen(column));
+  const view<float, extents<1, 4>> row(grid.data() + 4, shape{1, 4}.d, tenon::strides{{4, 1}}.d);
+  same_places(row, as_eigen(row));
+  const view<float, extents<3, 1>, tenon::layout_right> tall(grid.data(), shape{3, 1}.d, nullptr);
+  const view<float, extents<1, 4>, tenon::layout_left> wide(grid.data(), shape{1, 4}.d, nullptr);
+  same_places(tall, as_eigen(tall));
+  same_places(wide, as_eigen(wide));
+}
+
+TEST_CASE("as_eigen of what has its rank at run time") {
+  tensor<float> t = counted({3, 4});
+  same_places(t, as_eigen<2>(t));
+  same_places(t.view(), as_eigen<2>(t.view()));
+  static_assert(inner<decltype(as_eigen<2>(t.view()))> == 1);
+  const auto part = tenon::subview(t, tenon::range{0, 3, 2}, tenon::range{1, 4, 2});
+  same_places(part, as_eigen<2>(part));
+  const tensor<const float> c = t;
+  static_assert(std::is_same_v<decltype(as_eigen<2>(c))::Scalar, float> &&
+                !std::is_assignable_v<decltype(as_eigen<2>(c)(0, 0)), float>);
+  as_eigen<2>(t)(1, 1) = 70;
+  CHECK(t(1, 1) == 70);
+  std::optional<tenon::eigen_map_of<tensor<float>&, 1>> to;
+  tenon::failure why;
+  CHECK(tenon::try_as_eigen<1>(t, to, why) == tenon::errc::rank);
+  CHECK_FALSE(to);
+  const tensor<float> none = tenon::subview(t, tenon::range{1, 1});
+  const auto empty = as_eigen<2>(none);
+  CHECK(empty.rows() == 0);
+  CHECK(empty.cols() == 4);
+}
+
+TEST_CASE("as_eigen: a Map has no reversed axes; of one element they say nothing") {
+  tensor<float> t = counted({3, 4});
+  const auto reversed = tenon::subview(t, tenon::all{}, tenon::range{3, -1, -1});
+  std::optional<tenon::eigen_map_of<const tensor<float>&, 2>> to;
+  tenon::failure why;
+  CHECK(tenon::try_as_eigen<2>(reversed, to, why) == tenon::errc::value);
+  CHECK(why.message() ==
+        "[as_eigen] strides: value out of range, axis 1: got -1, expected at least 0. An Eigen::Map has no reversed "
+        "axes: take tenon::copy(x).");
+  CHECK_THROWS_AS(as_eigen<2>(reversed), tenon::error);
+  const tenon::strided_view<float> one(t.data(), {1, 2}, {{-9, 2}});
+  same_places(one, as_eigen<2>(one));
 }

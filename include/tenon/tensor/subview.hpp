@@ -73,8 +73,6 @@ consteval bool expect_divisible() {
     static_assert(outlives_call<X>, "[subview] this temporary owns its elements and dies at the end of the line: name it first");
   return true;
 }
-template <class X>
-concept divisible = expect_divisible<X>() && !std::is_void_v<part_of<X>>;
 
 /// A tensor's elements under other strides, as the region says. Errors: not_dense, alignment (of elements that share bytes).
 [[nodiscard]] inline errc put(const char* op, array_ref& a, const region& r, failure& why) noexcept {
@@ -166,7 +164,8 @@ template <class X>
 /// As try_subview, throwing tenon::error: `subview(x, 0, range{1, 3})`.
 template <class X, detail::slice_like... S>
 [[nodiscard]] auto subview(X&& x, const S&... slices) {
-  if constexpr (detail::divisible<X>) {
+  static_assert(detail::expect_divisible<X>());
+  if constexpr (!std::is_void_v<part_of<X>>) {
     part_of<X> to;
     failure f;
     detail::check(try_subview(x, to, f, slices...), f);
@@ -176,7 +175,8 @@ template <class X, detail::slice_like... S>
 /// As try_reshape, throwing tenon::error: `reshape(x, {2, tenon::dyn})`.
 template <class X>
 [[nodiscard]] auto reshape(X&& x, const shape& s) {
-  if constexpr (detail::divisible<X>) {
+  static_assert(detail::expect_divisible<X>());
+  if constexpr (!std::is_void_v<part_of<X>>) {
     part_of<X> to;
     failure f;
     detail::check(try_reshape(x, s, to, f), f);
@@ -186,7 +186,8 @@ template <class X>
 /// As try_transpose, throwing tenon::error: `transpose(x, {1, 0, 2})`.
 template <class X>
 [[nodiscard]] auto transpose(X&& x, const axis_order& order) {
-  if constexpr (detail::divisible<X>) {
+  static_assert(detail::expect_divisible<X>());
+  if constexpr (!std::is_void_v<part_of<X>>) {
     part_of<X> to;
     failure f;
     detail::check(try_transpose(x, order, to, f), f);
@@ -195,7 +196,8 @@ template <class X>
 }
 template <class X>
 [[nodiscard]] auto transpose(X&& x) {
-  if constexpr (detail::divisible<X>) {
+  static_assert(detail::expect_divisible<X>());
+  if constexpr (!std::is_void_v<part_of<X>>) {
     part_of<X> to;
     failure f;
     detail::check(try_transpose(x, to, f), f);
