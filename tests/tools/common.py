@@ -64,6 +64,12 @@ def eigen_flags():
     return [f.replace("-I", "-isystem", 1) for f in output.split()] if status == 0 else []
 
 
+def cuda_flags():
+    """Where CUDA keeps its C++ library, which has an mdspan."""
+    place = pathlib.Path("/usr/local/cuda/include/cccl")
+    return ["-isystem", str(place)] if (place / "cuda/std/mdspan").exists() else []
+
+
 MEMORY = ROOT / "build/passed.json"
 ONE_AT_A_TIME = threading.Lock()
 

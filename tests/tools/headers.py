@@ -5,7 +5,10 @@ import common
 import floors
 
 # The third-party headers of optional parts: a header of ours that reaches one is checked only where the part is there.
-OPTIONAL = {"Eigen/": "Eigen/Core", "zlib.h": "zlib.h", "dlpack/": "dlpack/dlpack.h"}
+OPTIONAL = {"Eigen/": "Eigen/Core", "zlib.h": "zlib.h", "dlpack/": "dlpack/dlpack.h",
+            "cuda/": "cuda/std/mdspan"}  # C++20 has no mdspan of its own
+
+FLAGS = [*common.eigen_flags(), *common.cuda_flags()]
 
 
 def reached(path, seen=None):
@@ -21,7 +24,7 @@ def reached(path, seen=None):
 
 def usable():
     """The headers that can be compiled here, as they are written in an #include."""
-    absent = tuple(start for start, probe in OPTIONAL.items() if not common.has_header(probe, common.eigen_flags()))
+    absent = tuple(start for start, probe in OPTIONAL.items() if not common.has_header(probe, FLAGS))
     for path in floors.headers(common.INCLUDE):
         if path.suffix == ".inl":  # a part of the header that includes it
             continue
@@ -32,7 +35,7 @@ def usable():
 
 
 def alone(compiler, header):
-    flags = [*common.WARNINGS, "-I", common.INCLUDE, *common.eigen_flags(), "-pthread", "-fsyntax-only"]
+    flags = [*common.WARNINGS, "-I", common.INCLUDE, *FLAGS, "-pthread", "-fsyntax-only"]
     twice = f"#include <{header}>\n" * 2
     trouble = common.compiles([compiler, "-std=c++20", *flags, "-x", "c++", "-"], input=twice)
     if not trouble and header.endswith(".h"):

@@ -36,8 +36,7 @@ def check(compiler):
         (folder / "main.cpp").write_text(MAIN.format(
             declarations="\n".join(f"double {p}_part();" for p in PARTS),
             calls=", ".join(f"{p}_part()" for p in PARTS if can_run(p))))
-        common_flags = [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-I", common.INCLUDE, "-I", folder, *common.eigen_flags(),
-                        "-pthread"]
+        common_flags = [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-I", common.INCLUDE, "-I", folder, *headers.FLAGS, "-pthread"]
         for part, flags in PARTS.items():
             if trouble := common.compiles([*common_flags, *flags, f"-DPART={part}_part", "-DEVERYTHING=<everything.hpp>", "-c",
                                            common.ROOT / "tests/odr/part.cpp", "-o", folder / f"{part}.o"]):
