@@ -71,7 +71,8 @@ VERSIONS = {
     "v_readonly": Case("any", "C3", dict(flags=1, strides=(1,)), read_only=True),
     "v_copied": ok("C6", flags=2, strides=(1,)),
     "v_padded_f32": either("C7", flags=4, strides=(1,)),
-    "v_padded_fp4": error("C8", flags=4, dtype=(17, 4), strides=(1,)),
+    # The bytes 44 00 80 00: as numbers of a byte each 2, 0, 0, 0; taken for packed ones they would be 2, 2, 0, 0.
+    "v_padded_fp4": either("C8", 2.0, flags=4, dtype=(17, 4), byte_offset=3, strides=(1,)),
     "v_flag63": ok("B6", flags=1 << 63, strides=(1,)),
 }
 assert len(MATRIX) == 36 and len(VERSIONS) == 10

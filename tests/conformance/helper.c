@@ -161,6 +161,10 @@ static double element(const char* p, int code, int bits) {
     memcpy((char*)&f + 2, p, 2);
     return f;
   }
+  if (code == 17 && bits == 8) {
+    static const double numbers[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+    return numbers[*p & 7] * (*p & 8 ? -1 : 1);
+  }
   if (code == 6 || (code == 1 && bits == 8)) return *(const uint8_t*)p;
   if (code == 0 && bits == 8) return *(const int8_t*)p;
   if (code == 0 && bits == 32) return *(const int32_t*)p;
@@ -173,7 +177,8 @@ static double element(const char* p, int code, int bits) {
 double total_of(int is_versioned, void* managed) {
   const tensor* t = tensor_of(is_versioned, managed);
   const char* p = (const char*)t->data + t->byte_offset;
-  const int64_t width = t->bits * t->lanes / 8;
+  const int padded = is_versioned && (((const versioned*)managed)->flags & 4) && t->bits < 8; /* a byte each */
+  const int64_t bits = padded ? 8 : t->bits, width = bits * t->lanes / 8;
   int64_t n = 1;
   for (int i = 0; i < t->ndim; ++i) n = (int64_t)((uint64_t)n * (uint64_t)t->shape[i]);
   double sum = 0;
@@ -185,7 +190,7 @@ double total_of(int is_versioned, void* managed) {
       rest /= t->shape[i];
       dense *= t->shape[i];
     }
-    sum += element(p + at * width, t->code, t->bits);
+    sum += element(p + at * width, t->code, (int)bits);
   }
   return sum;
 }

@@ -9,6 +9,7 @@
 #include "tenon/tensor/export.hpp"
 #include "tenon/tensor/import.hpp"
 #include "tenon/tensor/numbers.hpp"
+#include "tenon/tensor/packed.hpp"
 
 namespace {
 using object = tenon::tensor<ELEMENT>;
@@ -58,6 +59,12 @@ int target_read(void* x, double* sum, int* read_only) {
       width && reinterpret_cast<std::uintptr_t>(whole.data()) % width && tenon::try_copy(whole, t, why) != tenon::errc::ok)
     return 1;
   const tenon::array_ref& a = t.describe();
+  tenon::packed<const tenon::float4_e2m1fn> small;
+  if (tenon::try_as_packed(t, small, why) == tenon::errc::ok) {
+    *sum = 0;
+    for (tenon::extent i = 0; i < small.numel(); ++i) *sum += static_cast<double>(small[i]);
+    return 0;
+  }
   const bool real = tenon::detail::is_real(a.dtype);
   if (!real && !tenon::detail::is_integer(a.dtype)) return 1;
   const tenon::detail::numbers at(a);
