@@ -12,7 +12,7 @@ using tenon::array_ref, tenon::errc, tenon::failure, tenon::storage;
 
 /// Set once, when pytenon.torch is imported.
 struct {
-  const exchange_api* api = nullptr;
+  const tenon::python::exchange_api* api = nullptr;
   PyObject* is_neg = nullptr;
   PyObject *tensor = nullptr, *parameter = nullptr;
 } host;
@@ -323,7 +323,7 @@ void bind_block(nb::module_& m) {
   m.def("_use_torch", [](nb::handle tensor_type, nb::handle parameter_type) {
     host.tensor = nb::handle(tensor_type).inc_ref().ptr();
     host.parameter = nb::handle(parameter_type).inc_ref().ptr();
-    host.api = exchange_api_of(tensor_type);
+    host.api = tenon::python::exchange_api_of(reinterpret_cast<PyTypeObject*>(tensor_type.ptr()));
     if (!host.api || !host.api->borrow)
       raise_said(errc::version, "pytenon.torch", "torch",
                  nb::cast<std::string>(nb::module_::import_("torch").attr("__version__")),

@@ -10,8 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "tenon/tensor/export.hpp"
-#include "tenon/tensor/import.hpp"
+#include "tenon/interop/python.hpp"
 
 namespace nb = nanobind;
 
@@ -20,6 +19,9 @@ namespace pytenon {
 void bind_errors(nb::module_& m);
 /// The Python exception of a failure.
 [[noreturn]] void raise(const tenon::failure& why);
+[[noreturn]] void raise(const tenon::python::refusal& why);
+/// Sets it without throwing.
+void set_exception(const tenon::python::refusal& why);
 /// The same, for what only Python has words for.
 [[noreturn]] void raise_said(tenon::errc code, const char* operation, const std::string& argument, const std::string& got,
                              const std::string& expected, const char* remedy = "");
@@ -35,18 +37,6 @@ std::string type_text_of(nb::handle x);
 void bind_tensor(nb::module_& m);
 /// Whatever speaks DLPack, without a copy. `operation` and `argument` are what an error says.
 tenon::tensor<> take(nb::handle x, const char* operation, const char* argument);
-/// The C struct that a type hands out as `__dlpack_c_exchange_api__` (DLPack 1.3), layout-identical.
-struct exchange_api {
-  tenon::dl::pack_version version;
-  const exchange_api* previous;
-  void* allocate;
-  int (*from_object)(void* object, tenon::dl::managed_tensor_versioned** out);
-  int (*to_object)(tenon::dl::managed_tensor_versioned* tensor, void** out);
-  int (*borrow)(void* object, tenon::dl::tensor* out);  // may be null
-  void* stream;
-};
-/// Of a type, or null.
-const exchange_api* exchange_api_of(nb::handle type);
 /// A producer's fast path checks none of this: values that wait for a sign, and tensors without memory.
 void refuse_lazy_values(nb::handle x, const char* operation, const char* argument);
 /// Whether a tensor of torch, or of a subclass, is itself where its values are.

@@ -9,81 +9,24 @@ using tenon::errc;
 
 struct exception_row {
   const char* name;
-  PyObject** base;
   const char* doc;
 };
-enum which {
-  dtype_error,
-  shape_error,
-  argument_error,
-  range_error,
-  bridge_error,
-  device_error,
-  state_error,
-  file_error,
-  memory_error
-};
+// In the order of tenon::python::exception_kind; what each inherits is what the door's headers raise without a package.
 const exception_row exceptions[] = {
-    {"DtypeError", &PyExc_TypeError, "The element type, or the kind of an argument, is not what is expected."},
-    {"ShapeError", &PyExc_ValueError, "The number of axes or the length of an axis is not what is expected."},
-    {"ArgumentError", &PyExc_ValueError, "A value, a name or a number of arguments that does not do."},
-    {"RangeError", &PyExc_IndexError, "A label or an index outside its range."},
-    {"BridgeError", &PyExc_BufferError, "Memory that cannot be shared as it is: no data, read-only, strided, misaligned."},
-    {"DeviceError", &PyExc_BufferError, "Memory on another device, or a device that cannot be used."},
-    {"StateError", &PyExc_RuntimeError, "A call at the wrong time, such as backward without a forward."},
-    {"FileError", &PyExc_OSError, "A file that cannot be read or written, or holds something else."},
-    {"OutOfMemoryError", &PyExc_MemoryError, "Memory was refused."},
-};
-struct code_row {
-  errc code;
-  which exception;
-};
-constexpr code_row codes[] = {
-    {errc::dtype, dtype_error},
-    {errc::kind, dtype_error},
-    {errc::rank, shape_error},
-    {errc::extent, shape_error},
-    {errc::negative_extent, shape_error},
-    {errc::too_small, shape_error},
-    {errc::missing_size, shape_error},
-    {errc::empty_batch, shape_error},
-    {errc::overflow, argument_error},
-    {errc::arity, argument_error},
-    {errc::value, argument_error},
-    {errc::name, argument_error},
-    {errc::limit, argument_error},
-    {errc::not_finite, argument_error},
-    {errc::label, range_error},
-    {errc::index, range_error},
-    {errc::null_data, bridge_error},
-    {errc::null_shape, bridge_error},
-    {errc::null_handle, bridge_error},
-    {errc::null_strides, bridge_error},
-    {errc::read_only, bridge_error},
-    {errc::not_dense, bridge_error},
-    {errc::alignment, bridge_error},
-    {errc::version, bridge_error},
-    {errc::device, device_error},
-    {errc::library, device_error},
-    {errc::no_device, device_error},
-    {errc::device_fault, device_error},
-    {errc::stale, state_error},
-    {errc::no_forward, state_error},
-    {errc::foreign, state_error},
-    {errc::interrupted, state_error},
-    {errc::file, file_error},
-    {errc::truncated, file_error},
-    {errc::corrupt, file_error},
-    {errc::no_memory, memory_error},
+    {"DtypeError", "The element type, or the kind of an argument, is not what is expected."},
+    {"ShapeError", "The number of axes or the length of an axis is not what is expected."},
+    {"ArgumentError", "A value, a name or a number of arguments that does not do."},
+    {"RangeError", "A label or an index outside its range."},
+    {"BridgeError", "Memory that cannot be shared as it is: no data, read-only, strided, misaligned."},
+    {"DeviceError", "Memory on another device, or a device that cannot be used."},
+    {"StateError", "A call at the wrong time, such as backward without a forward."},
+    {"FileError", "A file that cannot be read or written, or holds something else."},
+    {"OutOfMemoryError", "Memory was refused."},
 };
 PyObject* base_class = nullptr;
 PyObject* classes[std::size(exceptions)]{};
 
-PyObject* class_of(errc c) {
-  for (const code_row& r : codes)
-    if (r.code == c) return classes[r.exception];
-  return base_class;
-}
+PyObject* class_of(errc c) { return classes[static_cast<std::size_t>(tenon::python::exception_kind_of(c))]; }
 nb::object number(errc c, std::int64_t v) {
   if (c == errc::dtype) return nb::cast(tenon::name(tenon::dtype::unpacked(v)));
   if (c == errc::device) return nb::cast(tenon::name(tenon::device::unpacked(v)));
@@ -107,18 +50,29 @@ void set(const tenon::failure& f) {
 }
 }  // namespace
 
+void set_exception(const tenon::python::refusal& r) {
+  if (r.raised) return;
+  const tenon::failure& f = r.why;
+  tenon::detail::text_buffer text;
+  tenon::python::write_message(text, r);
+  nb::object got = r.got[0] ? nb::cast(r.got) : number(f.code, f.got);
+  set(f.code, f.operation, f.argument, f.axis, std::move(got), r.got[0] ? nb::cast(r.expected) : number(f.code, f.expected),
+      text.c_str());
+}
+
 void raise(const tenon::failure& why) {
   set(why);
   throw nb::python_error();
 }
+void raise(const tenon::python::refusal& why) {
+  pytenon::set_exception(why);
+  throw nb::python_error();
+}
 void raise_said(errc code, const char* operation, const std::string& argument, const std::string& got,
                 const std::string& expected, const char* remedy) {
-  std::string text = std::string("[") + operation + "] " + argument + ": " + tenon::word(code);
-  if (!got.empty()) text += ": got " + got + ", expected " + expected;
-  text += ".";
-  if (*remedy) text += std::string(" ") + remedy;
-  set(code, operation, argument.c_str(), -1, nb::cast(got), nb::cast(expected), text);
-  throw nb::python_error();
+  tenon::python::refusal r;
+  tenon::python::detail::refuse(r, code, operation, argument, got, expected, remedy);
+  raise(r);
 }
 std::string str_of(nb::handle x) {
   const auto s = nb::steal<nb::object>(PyObject_Str(x.ptr()));
@@ -145,14 +99,16 @@ void bind_errors(nb::module_& m) {
     nb::handle(base_class).attr(attribute) = nb::none();
   for (std::size_t i = 0; i < std::size(exceptions); ++i)
     classes[i] =
-        make(exceptions[i].name, exceptions[i].doc, nb::make_tuple(nb::handle(base_class), nb::handle(*exceptions[i].base)));
+        make(exceptions[i].name, exceptions[i].doc,
+             nb::make_tuple(nb::handle(base_class),
+                            nb::handle(tenon::python::builtin_exception(static_cast<tenon::python::exception_kind>(i)))));
   m.def(
       "_refuse",
       [](const std::string& word, const std::string& operation, const std::string& argument, nb::handle got, nb::handle expected,
          const std::string& remedy) {
-        for (const code_row& r : codes)
-          if (word == tenon::word(r.code))
-            raise_said(r.code, operation.c_str(), argument, str_of(got), str_of(expected), remedy.c_str());
+        for (std::size_t i = 1; i < std::size(tenon::detail::error_words); ++i)
+          if (const auto c = static_cast<errc>(i); tenon::detail::error_words[i] && word == tenon::word(c))
+            raise_said(c, operation.c_str(), argument, str_of(got), str_of(expected), remedy.c_str());
         throw nb::value_error("no such code");
       },
       nb::arg("word"), nb::arg("operation"), nb::arg("argument"), nb::arg("got").none(), nb::arg("expected").none(),

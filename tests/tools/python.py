@@ -73,7 +73,7 @@ class Package:
     def holds_only_the_package(self):
         (wheel,) = self.folder.glob("*.whl")
         names = sorted(zipfile.ZipFile(wheel).namelist())
-        own = {"__init__.py", "torch/__init__.py", "torch/_block.py", "torch/_operators.py", "py.typed", "_core.pyi", "layers.pyi"}
+        own = {"__init__.py", "info.py", "torch/__init__.py", "torch/_block.py", "torch/_operators.py", "py.typed", "_core.pyi", "layers.pyi"}
         there = {n.removeprefix("pytenon/") for n in names if n.startswith("pytenon/")}
         strange = [n for n in names if not n.startswith(("pytenon/", "pytenon-"))]
         if strange or {n for n in there if not n.startswith("_core.cpython")} != own:
@@ -92,7 +92,7 @@ class Package:
     def environment(self):
         return dict(os.environ, TENON_DATA=str(common.ROOT / "tests/data"), TENON_EXAMPLES=str(common.ROOT / "examples/python"),
                     TENON_README=str(common.ROOT / "README.md"), TENON_CONFORMANCE=str(common.ROOT / "tests/conformance"),
-                    PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
+                    TENON_INCLUDE=str(common.INCLUDE), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
 
     def run(self, labels):
         """Runs tests/python once; gives what failed of each label."""

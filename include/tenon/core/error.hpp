@@ -30,6 +30,7 @@ enum class errc : std::uint16_t {
   version = 12,           // major version of a foreign struct or file
   null_handle = 13,       // nothing to import
   null_strides = 14,      // DLPack 1.2 forbids them
+  copy = 15,              // a copy where none may be made
   missing_size = 20,      // a layer field that must be given
   kind = 21,              // scalar where an index is expected, or the other way round
   arity = 22,             // number of inputs or outputs
@@ -72,7 +73,7 @@ inline constexpr const char* error_words[] = {
     "version",
     "null handle",
     "null strides",
-    nullptr,
+    "a copy",
     nullptr,
     nullptr,
     nullptr,

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// References to Python objects, and how they are let go from any thread: at once where this thread runs Python code, else by the
+// next one that does. No deleter waits for the interpreter, so none can block, none can end a thread while Python shuts down, and
+// what is still held after its end is left to the system. One interpreter a process. Needs CPython's API only.
+#pragma once
+#include <Python.h>
+#include <new>
+#include <utility>
+#include "tenon/core/config.hpp"
+namespace tenon::python {
+/// An owned reference. Only for threads that run Python code (that hold the GIL, where there is one).
+class object {
+  PyObject* p_ = nullptr;
+  explicit object(PyObject* p) noexcept : p_(p) {}
+
+ public:
+  object() = default;
+  static object steal(PyObject* p) noexcept { return object(p); }
+  static object borrow(PyObject* p) noexcept {
+    Py_XINCREF(p);
+    return object(p);
+  }
+  object(const object& o) noexcept : p_(o.p_) { Py_XINCREF(p_); }
+  object(object&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  object& operator=(object o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~object() { Py_XDECREF(p_); }
+  PyObject* get() const noexcept { return p_; }
+  [[nodiscard]] PyObject* release() noexcept { return std::exchange(p_, nullptr); }
+  explicit operator bool() const noexcept { return p_ != nullptr; }
+};
+
+/// Puts an exception that is on its way aside, and back at the end: for what may run Python code meanwhile.
+class pending_exception {
+#if PY_VERSION_HEX >= 0x030C0000
+  PyObject* raised_ = PyErr_GetRaisedException();
+
+ public:
+  pending_exception() = default;
+  ~pending_exception() { PyErr_SetRaisedException(raised_); }
+#else
+  PyObject *type_ = nullptr, *value_ = nullptr, *trace_ = nullptr;
+
+ public:
+  pending_exception() { PyErr_Fetch(&type_, &value_, &trace_); }
+  ~pending_exception() { PyErr_Restore(type_, value_, trace_); }
+#endif
+  pending_exception(const pending_exception&) = delete;
+  pending_exception& operator=(const pending_exception&) = delete;
+};
+
+namespace detail {
+/// Work that waits for a thread that runs Python code.
+struct errand {
+  void (*run)(void*) noexcept;
+  void* what;
+  errand* next;
+};
+inline errand* errands = nullptr;
+inline bool errands_announced = false;
+
+inline int run_errands(void*) noexcept {
+  __atomic_store_n(&errands_announced, false, __ATOMIC_SEQ_CST);
+  errand* e = __atomic_exchange_n(&errands, nullptr, __ATOMIC_ACQ_REL);
+  if (!e) return 0;
+  const pending_exception aside;
+  while (e) {
+    errand* const next = e->next;
+    e->run(e->what);
+    delete e;
+    e = next;
+  }
+  return 0;
+}
+/// What the doors do on the way: what no pending call came to.
+inline void run_waiting_errands() noexcept {
+  if (__atomic_load_n(&errands, __ATOMIC_RELAXED)) [[unlikely]]
+    run_errands(nullptr);
+}
+/// Runs `run(what)` in a thread that runs Python code: at once if this is one. After Python's end, and without memory, never.
+inline void run_with_python(void (*run)(void*) noexcept, void* what) noexcept {
+  if (!Py_IsInitialized()) return;
+  if (PyGILState_Check()) {
+    const pending_exception aside;
+    run(what);
+    return;
+  }
+  auto* e = new (std::nothrow) errand{run, what, __atomic_load_n(&errands, __ATOMIC_RELAXED)};
+  if (!e) return;
+  while (!__atomic_compare_exchange_n(&errands, &e->next, e, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {}
+  // The interpreter's list of pending calls is short: one of them serves all errands. Where it is full, a door comes by.
+  if (!__atomic_exchange_n(&errands_announced, true, __ATOMIC_SEQ_CST) && Py_AddPendingCall(run_errands, nullptr) != 0)
+    __atomic_store_n(&errands_announced, false, __ATOMIC_SEQ_CST);
+}
+}  // namespace detail
+
+/// Keeps a Python object alive for memory that outlives calls; may be destroyed on any thread, at any time.
+class object_keeper {
+  PyObject* p_ = nullptr;
+
+ public:
+  /// Takes the reference.
+  explicit object_keeper(object o) noexcept : p_(o.release()) {}
+  object_keeper(object_keeper&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  object_keeper& operator=(object_keeper&&) = delete;
+  ~object_keeper() {
+    if (p_) detail::run_with_python([](void* p) noexcept { Py_DECREF(static_cast<PyObject*>(p)); }, p_);
+  }
+};
+}  // namespace tenon::python
