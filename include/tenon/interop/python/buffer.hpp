@@ -100,9 +100,9 @@ inline errc read_buffer(const Py_buffer& b, PyObject* x, tenon::detail::import_s
   if (b.ndim < 0 || b.ndim > max_rank)
     return tenon::detail::fail(why.why, errc::rank, operation,
                                {.argument = argument, .got = b.ndim, .expected = max_rank, .relation = "at most "});
-  for (int i = 0; i < b.ndim; ++i) {
+  for (int i = 0; b.strides && i < b.ndim; ++i) {  // ctypes gives none, even where they were asked for
     strides[i] = b.strides[i] / b.itemsize;
-    if (b.strides[i] % b.itemsize && b.shape[i] > 1)
+    if (b.strides[i] % b.itemsize && b.shape && b.shape[i] > 1)
       return refuse(why, errc::not_dense, operation, argument, "", "",
                     "Its strides are no multiples of its element's size: pass a copy.");
   }
@@ -111,11 +111,11 @@ inline errc read_buffer(const Py_buffer& b, PyObject* x, tenon::detail::import_s
         .ndim = b.ndim,
         .dtype = tenon::detail::to_dl(type),
         .shape = b.shape,
-        .strides = strides,
+        .strides = b.strides ? strides : nullptr,
         .byte_offset = 0,
         .flags = b.readonly ? dl::flag_read_only : 0,
         .versioned = true,
-        .may_omit_strides = false};
+        .may_omit_strides = true};
   return errc::ok;
 }
 }  // namespace detail

@@ -112,6 +112,30 @@ inline PyObject* ask_for_capsule(PyObject* x, dialect& d, stream_ref stream, con
   return nullptr;
 }
 
+/// By NumPy's fields, or by the buffer protocol; `settled` is false where __dlpack__ may know more.
+template <class T>
+errc take_by_fields(PyObject* x, const dialect& d, tensor<T, cpu>& to, refusal& why, const object_options& o,
+                    bool& settled) noexcept {
+  std::int64_t strides[max_rank];
+  tenon::detail::import_source from{};
+  errc c = errc::ok;
+  if (d.numpy) {
+    c = read_numpy(x, from, strides, why, o.operation, o.argument);
+    if (c == errc::ok) c = share(from, object_keeper(object::borrow(x)), to, why, o);
+  } else {
+    buffer_keeper b;
+    if (!b.fill(x)) {
+      settled = !d.speaks;
+      if (settled) return say_foreign(x, device_type::cpu, why, o);
+      PyErr_Clear();
+      return errc::foreign;
+    }
+    c = read_buffer(*b, x, from, strides, why, o.operation, o.argument);
+    settled = c == errc::ok || !d.speaks;
+    if (c == errc::ok) c = share(from, std::move(b), to, why, o);
+  }
+  return c == errc::ok ? c : say_as(why, o.operation, o.argument);
+}
 template <class T, class Device>
 errc take_by_table(PyObject* x, const dialect& d, tensor<T, Device>& to, refusal& why, const object_options& o) noexcept {
   if (d.wraps) {
@@ -163,39 +187,28 @@ template <class T, class Device>
   if (PyCapsule_CheckExact(x)) return try_from_capsule(x, to, why, o.memory, o.operation, o.argument);
   dialect spare;
   dialect& d = dialect_of(Py_TYPE(x), spare);
-  errc c = errc::kind;
-  if constexpr (device_traits<Device>::host_accessible) {
-    if (d.numpy || (d.buffer && !d.table && !(o.forbid_copy && d.speaks))) {
-      std::int64_t strides[max_rank];
-      tenon::detail::import_source from{};
-      if (d.numpy) {
-        c = detail::read_numpy(x, from, strides, why, o.operation, o.argument);
-        if (c == errc::ok) c = detail::share(from, object_keeper(object::borrow(x)), to, why, o);
-        return c == errc::ok ? c : detail::say_as(why, o.operation, o.argument);
-      }
-      detail::buffer_keeper b;
-      if (b.fill(x)) {
-        c = detail::read_buffer(*b, x, from, strides, why, o.operation, o.argument);
-        if (c == errc::ok) {
-          c = detail::share(from, std::move(b), to, why, o);
-          return c == errc::ok ? c : detail::say_as(why, o.operation, o.argument);
-        }
-      } else {
-        if (!d.speaks) return detail::say_foreign(x, device_traits<Device>::type, why, o);
-        PyErr_Clear();
-      }
-      if (!d.speaks) return c;
+  // A table waits for no stream. Who names the stream gets the producer's own way of waiting.
+  if (d.table && (!o.stream.given() || o.stream.number() == -1 || !d.speaks)) {
+    const errc c = detail::take_by_table(x, d, to, why, o);
+    if (!why.raised) return c;
+    if (!PyErr_ExceptionMatches(PyExc_BufferError) || !d.speaks)
+      return detail::say_foreign(x, device_traits<Device>::type, why, o);
+    PyErr_Clear();  // what its fast path refuses, such as a negative stride, its owner may share in another way
+    why = refusal{};
+  }
+  if constexpr (device_traits<Device>::host_accessible)
+    if (d.numpy || (d.buffer && !(o.forbid_copy && d.speaks))) {
+      bool settled = true;
+      const errc c = detail::take_by_fields(x, d, to, why, o, settled);
+      if (settled) return c;
       why = refusal{};  // what a buffer cannot say, such as bfloat16, a capsule can
     }
+  if (d.speaks) {
+    const errc c = detail::take_by_method(x, d, to, why, o);
+    return why.raised ? detail::say_foreign(x, device_traits<Device>::type, why, o) : c;
   }
-  // A table waits for no stream. Who names the stream gets the producer's own way of waiting.
-  if (d.table && (!o.stream.given() || o.stream.number() == -1 || !d.speaks)) c = detail::take_by_table(x, d, to, why, o);
-  else if (d.speaks) c = detail::take_by_method(x, d, to, why, o);
-  else {
-    char said[128];
-    detail::type_text_of(x, said, sizeof said);
-    return detail::refuse(why, errc::kind, o.operation, o.argument, said, detail::dlpack_speakers);
-  }
-  return why.raised ? detail::say_foreign(x, device_traits<Device>::type, why, o) : c;
+  char said[128];
+  detail::type_text_of(x, said, sizeof said);
+  return detail::refuse(why, errc::kind, o.operation, o.argument, said, detail::dlpack_speakers);
 }
 }  // namespace tenon::python

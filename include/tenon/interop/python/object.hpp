@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // References to Python objects, and how they are let go from any thread: at once where this thread runs Python code, else by the
-// next one that does. No deleter waits for the interpreter, so none can block, none can end a thread while Python shuts down, and
-// what is still held after its end is left to the system. One interpreter a process. Needs CPython's API only.
+// next one that does: the main thread between two bytecodes (before CPython 3.12: when it next waits for the GIL), or whoever calls a
+// door. No deleter waits for the interpreter, so none can block, none can end a thread while Python shuts down, and what is still held
+// after its end is left to the system. One interpreter a process. Needs CPython's API only.
 #pragma once
 #include <Python.h>
 #include <new>
