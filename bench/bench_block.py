@@ -9,15 +9,15 @@ import argparse
 import ctypes
 import json
 import os
-import statistics
 import sys
-import time
 
 import torch
 
 import pytenon
 from pytenon import layers as nn
 from pytenon.torch import Block
+
+from harness import race
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--json", action="store_true")
@@ -119,35 +119,6 @@ def floor_of(model, x, dy, handle):
     return run
 
 
-def race(contestants):
-    """Medians and least of one call in ns, each in its own slices of at least 2 ms."""
-    calls, times = [], [[] for _ in contestants]
-    for _, run in contestants:
-        run(2)
-        n, took = 1, 0.0
-        while took < 5e-4:
-            start = time.perf_counter()
-            run(n)
-            took = time.perf_counter() - start
-            n *= 2
-        calls.append(max(1, int(2e-3 / took * n / 2)))
-    end, turn = time.perf_counter() + options.seconds * len(contestants), 0
-    while time.perf_counter() < end or turn < 7:
-        for j in range(len(contestants)):
-            i = (j + turn) % len(contestants)
-            contestants[i][1](1)
-            cpu, start = time.process_time(), time.perf_counter()
-            contestants[i][1](calls[i])
-            took = time.perf_counter() - start
-            times[i].append((took / calls[i] * 1e9, time.process_time() - cpu > 0.97 * took))
-        turn += 1
-    quiet = min(sum(q for _, q in t) for t in times) >= 5
-    if not quiet:
-        print("the machine is busy: rough numbers", file=sys.stderr)
-    kept = [[ns for ns, q in t if q or not quiet] for t in times]
-    return [(statistics.median(t), min(t)) for t in kept]
-
-
 def report(case, names, results):
     ours = results[0]
     for name, peer in zip(names[1:], results[1:]):
@@ -183,12 +154,12 @@ def main():
             if max(losses) - min(losses) > 1e-5:
                 print(f"bench_block {case}: the losses differ: {losses}", file=sys.stderr)
                 return 1
-            report(case, [name for name, _ in contestants], race(contestants))
+            report(case, [name for name, _ in contestants], race(contestants, options.seconds))
         case = f"forward and backward, b{batch}"
         if options.case in case:
             contestants = [("Block", passes_of(block(), x, target)), ("torch eager", passes_of(model, x, target)),
                            ("bare C++ + empty Function", floor_of(model, x, target, handle)), ("bare C++", lambda n: bare.bare_passes(handle, ctypes.c_long(n)))]
-            report(case, [name for name, _ in contestants], race(contestants))
+            report(case, [name for name, _ in contestants], race(contestants, options.seconds))
         bare.bare_destroy(handle)
     return 0
 

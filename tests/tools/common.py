@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -70,6 +71,12 @@ def cuda_flags():
     return ["-isystem", str(place)] if (place / "cuda/std/mdspan").exists() else []
 
 
+def python_flags():
+    """Where the C headers of the Python that runs this are."""
+    place = pathlib.Path(sysconfig.get_paths()["include"])
+    return ["-isystem", str(place)] if (place / "Python.h").exists() else []
+
+
 MEMORY = ROOT / "build/passed.json"
 ONE_AT_A_TIME = threading.Lock()
 
@@ -105,6 +112,7 @@ def content():
     decides += [run(["pkg-config", "--modversion", part])[1] for part in ("eigen3", "zlib", "catch2-with-main")]
     decides += [f"{name}={os.environ.get(name)}" for name in ("CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "PATH")]
     decides += [str(has_header(h)) for h in ("zlib.h", "dlpack/dlpack.h")]
+    decides += python_flags()
     before = stamps()
     return hash_of(watched(), *decides), before
 

@@ -6,9 +6,10 @@ import floors
 
 # The third-party headers of optional parts: a header of ours that reaches one is checked only where the part is there.
 OPTIONAL = {"Eigen/": "Eigen/Core", "zlib.h": "zlib.h", "dlpack/": "dlpack/dlpack.h",
-            "cuda/": "cuda/std/mdspan"}  # C++20 has no mdspan of its own
+            "cuda/": "cuda/std/mdspan",  # C++20 has no mdspan of its own
+            "Python.h": "Python.h"}
 
-FLAGS = [*common.eigen_flags(), *common.cuda_flags()]
+FLAGS = [*common.eigen_flags(), *common.cuda_flags(), *common.python_flags()]
 
 
 def reached(path, seen=None):

@@ -4,31 +4,47 @@
 // heap block, a reference or a Python call. All else goes through the door, and is kept until the argument dies. Needs CPython's API only.
 #pragma once
 #include <Python.h>
+#include <bit>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 #include "tenon/interop/python/import.hpp"
 #include "tenon/tensor/typed_tensor.hpp"
 namespace tenon::python {
 namespace detail {
+/// NumPy's numbers of a type as a set of bits: long and long long are two.
+constexpr std::uint32_t numpy_nums_of(dtype d) noexcept {
+  std::uint32_t set = 0;
+  for (int i = 0; i < numpy_type_nums; ++i)
+    if (numpy_dtypes[i] == d) set |= std::uint32_t{1} << i;
+  return set;
+}
 template <class V>
 [[nodiscard, gnu::always_inline]] inline bool numpy_fits_plainly(PyObject* x, V& v) noexcept {
   using T = std::remove_const_t<typename V::element_type>;
   constexpr int n = V::rank();
+  constexpr dtype is = dtype_of<T>::value;
+  constexpr std::int64_t width = sizeof(T);
   const auto* a = reinterpret_cast<const numpy_array*>(x);
-  const int num = a->descr->type_num;
-  if (a->nd != n || num < 0 || num >= numpy_type_nums || !numpy_native(a->descr->byteorder) || (a->flags & numpy_write_back))
+  const auto num = static_cast<unsigned>(a->descr->type_num);
+  if (a->nd != n || !(numpy_nums_of(is) >> (num & 31) & 1) || num > 31 || !numpy_native(a->descr->byteorder) ||
+      (a->flags & numpy_write_back))
     return false;
   if constexpr (!std::is_const_v<typename V::element_type>)
     if (!(a->flags & numpy_writeable)) return false;
   std::int64_t strides[n ? n : 1];
   std::int64_t rest = 0;
   for (int i = 0; i < n; ++i) {
-    rest |= a->strides[i] % static_cast<std::int64_t>(sizeof(T));
-    strides[i] = a->strides[i] / static_cast<std::int64_t>(sizeof(T));
+    if constexpr ((width & (width - 1)) == 0) {
+      rest |= a->strides[i] & (width - 1);
+      strides[i] = a->strides[i] >> std::countr_zero(static_cast<unsigned>(width));
+    } else {
+      rest |= a->strides[i] % width;
+      strides[i] = a->strides[i] / width;
+    }
   }
   if (rest) return false;
-  const dl::tensor t{a->data, {1, 0}, n, tenon::detail::to_dl(numpy_dtypes[num]), reinterpret_cast<std::int64_t*>(a->shape),
-                     strides, 0};
+  const dl::tensor t{a->data, {1, 0}, n, tenon::detail::to_dl(is), reinterpret_cast<std::int64_t*>(a->shape), strides, 0};
   return tenon::detail::fits_plainly(t, 0, true, v);
 }
 /// Whether a float tensor could carry torch's negative bit: such a tensor is the imaginary part of a conjugated one, or a piece of that,
@@ -67,6 +83,7 @@ class argument {
 
   [[gnu::cold, gnu::noinline]] errc take_closely(PyObject* x, refusal& why, const object_options& o) noexcept {
     PyErr_Clear();  // of a fast path that gave up
+    view_ = V{};
     using T = typename V::element_type;
     constexpr bool writes = !std::is_const_v<T>;
     dialect spare;
