@@ -67,10 +67,12 @@ PyType_Slot box_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(destroy_box)}
                            {0, nullptr}};
 PyType_Spec box_spec{"extension.Box", sizeof(box), 0, Py_TPFLAGS_DEFAULT, box_slots};
 
+template <bool forbid_copy>
 PyObject* take(PyObject*, PyObject* x) {
   tenon::tensor<> t;
   py::refusal why;
-  if (py::try_from_object(x, t, why, {.operation = "take"}) == errc::ok) return boxes::make(std::move(t));
+  if (py::try_from_object(x, t, why, {.operation = "take", .forbid_copy = forbid_copy}) == errc::ok)
+    return boxes::make(std::move(t));
   py::set_exception(why);
   return nullptr;
 }
@@ -106,8 +108,11 @@ PyObject* keep(PyObject*, PyObject* x) {
   Py_RETURN_NONE;
 }
 PyObject* release(PyObject*, PyObject*) {
-  std::thread([] { kept->clear(); }).join();
-  Py_RETURN_NONE;
+  Py_BEGIN_ALLOW_THREADS  // nobody runs Python meanwhile
+      std::thread([] {
+        kept->clear();
+      }).join();
+  Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 PyObject* release_at_exit(PyObject*, PyObject*) {
   Py_AtExit([] { kept->clear(); });             // after Python's end
@@ -209,7 +214,8 @@ PyMethodDef methods[] = {{"sum", sum, METH_O, nullptr},
                          {"address", address, METH_O, nullptr},
                          {"increase", increase, METH_O, nullptr},
                          {"corner", corner, METH_O, nullptr},
-                         {"take", take, METH_O, nullptr},
+                         {"take", take<false>, METH_O, nullptr},
+                         {"take_shared", take<true>, METH_O, nullptr},
                          {"take_on_device", take_on_device, METH_VARARGS, nullptr},
                          {"fresh_numpy", fresh<py::to_numpy<float>>, METH_NOARGS, nullptr},
                          {"fresh_torch", fresh<py::to_torch<float>>, METH_NOARGS, nullptr},

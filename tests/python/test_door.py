@@ -131,6 +131,7 @@ def test_refusals_of_arguments(ext):
             (lambda: ext.sum(None), TypeError, "kind: got builtins.NoneType"),
             (lambda: ext.increase(frozen), BufferError, "[increase] x: read-only memory."),
             (lambda: ext.increase(np.broadcast_to(np.zeros(1, np.float32), (4,))), BufferError, "[increase] x: read-only memory."),
+            (lambda: ext.increase(memoryview(bytes(12)).cast("f")), BufferError, "[increase] x: read-only memory."),
             (lambda: ext.increase(b"1234"), TypeError, "[increase] x: dtype: got uint8, expected float32."),
             (lambda: ext.corner(np.zeros((4, 4)).T[:, 1:]), BufferError, "[corner] x: not dense"),
             (lambda: ext.sum(np.zeros(12, np.uint8)[2:10].view(np.float32)), BufferError, "alignment"),
@@ -289,25 +290,26 @@ def test_I6_other_errors_are_not_tried_again(ext):
 
 def test_I7_copy_false_is_never_dropped(ext):
     a = np.arange(4, dtype=np.float32)
-    x = producer(lambda k: a.__dlpack__(max_version=(1, 0)))
-    t = pytenon.from_dlpack(x, copy=False)
-    assert x.asked == [{"max_version": (1, 3), "copy": False}] and t.data_ptr == address(a)
+    for share in (ext.take_shared, lambda x: pytenon.from_dlpack(x, copy=False)):
+        x = producer(lambda k: a.__dlpack__(max_version=(1, 0)))
+        assert ext.address(share(x)) == address(a) and x.asked == [{"max_version": (1, 3), "copy": False}]
 
-    class old(producer):
-        pass
+        class old(producer):
+            pass
 
-    x = old(lambda k: ext.crafted(0), keywords=())
-    with pytest.raises(BufferError, match="copy=False"):
-        pytenon.from_dlpack(x, copy=False)
-    assert all("copy" in k for k in x.asked)
-    with pytest.raises(BufferError, match="owner copied"):  # says so only by a flag
-        pytenon.from_dlpack(producer(lambda k: ext.crafted(1, 1, 2)), copy=False)
+        x = old(lambda k: ext.crafted(0), keywords=())
+        with pytest.raises(BufferError, match="copy=False"):
+            share(x)
+        assert len(x.asked) == 2 and all("copy" in k for k in x.asked)
+        with pytest.raises(BufferError, match="owner copied"):  # says so only by a flag
+            share(producer(lambda k: ext.crafted(1, 1, 2)))
 
-    def must_copy(keywords):
-        raise BufferError("a copy is needed")
+        def must_copy(keywords):
+            raise BufferError("a copy is needed")
 
-    with pytest.raises(BufferError, match="cannot do without"):
-        pytenon.from_dlpack(producer(must_copy), copy=False)
+        with pytest.raises(BufferError, match="cannot do without"):
+            share(producer(must_copy))
+        assert ext.address(share(a)) == address(a)
 
 
 def test_I7_copy_none_shares_and_true_copies():
