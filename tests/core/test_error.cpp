@@ -38,6 +38,7 @@ TEST_CASE("the numbers and words of errc are stable") {
              {errc::version, 12, "version"},
              {errc::null_handle, 13, "null handle"},
              {errc::null_strides, 14, "null strides"},
+             {errc::copy, 15, "a copy"},
              {errc::missing_size, 20, "a size left out"},
              {errc::kind, 21, "kind"},
              {errc::arity, 22, "number of inputs"},

@@ -23,14 +23,6 @@ struct dlpack_request {
 };
 
 namespace detail {
-/// Errors: not_dense.
-inline errc refuse_negative_strides(const array_ref& a, refusal& why, const char* operation, const char* remedy) noexcept {
-  for (int i = 0; i < a.shape.rank(); ++i)
-    if (a.strides[i] < 0 && a.shape[i] > 1)
-      return tenon::detail::fail(why.why, errc::not_dense, operation,
-                                 {.argument = "a tensor with a negative stride", .axis = i, .remedy = remedy});
-  return errc::ok;
-}
 inline bool integers(PyObject* pair, std::int64_t& first, std::int64_t& second) noexcept {
   if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) return false;
   first = PyLong_AsLongLong(PyTuple_GetItem(pair, 0));
@@ -98,26 +90,20 @@ inline bool integers(PyObject* pair, std::int64_t& first, std::int64_t& second) 
                         {.argument = "dl_device", .got = q.where.packed(), .expected = a.device.packed()});
     return nullptr;
   }
-  tensor<> copied;
-  if (q.copy && try_copy(t, copied, why.why) != errc::ok) return nullptr;
-  const tensor<>& from = q.copy ? copied : t;
-  if (!q.copy && !q.negative_strides &&
-      detail::refuse_negative_strides(a, why, op, "Ask for a copy, copy=True; or share it by t.allow_negative_strides().") !=
-          errc::ok)
-    return nullptr;
+  const export_options how{.copies = q.copy ? copy_policy::always : copy_policy::never, .negative_strides = q.negative_strides};
   PyObject* capsule = nullptr;
   errc c = errc::ok;
   if (q.major >= 1) {
     handle<dl::managed_tensor_versioned> h;
-    c = try_to_dlpack(from, h, why.why);
-    if (c == errc::ok && q.copy) h->flags |= dl::flag_is_copied;
+    c = try_to_dlpack(t, h, why.why, how);
     if (c == errc::ok) capsule = to_capsule(h);
   } else {
     handle<dl::managed_tensor> h;
-    c = try_to_dlpack(from, h, why.why);
+    c = try_to_dlpack(t, h, why.why, how);
     if (c == errc::ok) capsule = to_capsule(h);
     if (c == errc::read_only) why.why.remedy = "Ask for max_version=(1, 0), or for a copy: copy=True.";
   }
+  if (c == errc::not_dense) why.why.remedy = "Ask for a copy, copy=True; or share it by t.allow_negative_strides().";
   why.why.operation = op;
   if (c == errc::ok && !capsule) detail::pass_on(why, errc::no_memory);
   return capsule;

@@ -109,12 +109,14 @@ inline PyObject* attribute_of_module(const char* module, const char* name) noexc
 template <class T>
 bool describe_for(const tensor<T>& t, handle<>& h, const char* operation, bool numpy) noexcept {
   refusal why;
-  if (!numpy && refuse_negative_strides(t.describe(), why, operation, "Give a copy: tenon::copy(t).") != errc::ok)
-    return set_exception(why), false;
-  if (t.read_only() && !numpy)
+  if (t.read_only() && !numpy) {
     tenon::detail::fail(why.why, errc::read_only, operation,
                         {.argument = "PyTorch, which has no read-only tensors", .remedy = "Give a copy: tenon::copy(t)."});
-  else if (try_to_dlpack(t, h, why.why) == errc::ok) return true;
+  } else {
+    const errc c = try_to_dlpack(t, h, why.why, {.negative_strides = numpy});
+    if (c == errc::ok) return true;
+    if (c == errc::not_dense) why.why.remedy = "Give a copy: tenon::copy(t).";
+  }
   why.why.operation = operation;
   set_exception(why);
   return false;

@@ -90,7 +90,9 @@ struct producer {
     if (!t) return wrong_type(self), -1;
     refusal why;
     handle<> h;
-    if (may_leave(self, *t, why) != errc::ok || try_to_dlpack(*t, h, why.why) != errc::ok) return O::refuse(why), -1;
+    const errc c = try_to_dlpack(*t, h, why.why, {.negative_strides = O::negative_strides(self)});
+    if (c == errc::not_dense) why.why.remedy = turn_back;
+    if (c != errc::ok) return O::refuse(why), -1;
     *to = h.release();
     return 0;
   }
@@ -112,7 +114,10 @@ struct producer {
     if (!t) return wrong_type(self), -1;
     refusal why;
     const array_ref& a = t->describe();
-    errc c = may_leave(self, *t, why);
+    errc c = errc::ok;
+    if (const int axis = O::negative_strides(self) ? -1 : tenon::detail::first_negative(a.shape, a.strides); axis >= 0)
+      c = tenon::detail::fail(why.why, errc::not_dense, "exchange API",
+                              {.argument = "a tensor with a negative stride", .axis = axis, .remedy = turn_back});
     if (c == errc::ok && a.read_only)
       c = tenon::detail::fail(
           why.why, errc::read_only, "exchange API",
@@ -159,6 +164,7 @@ struct producer {
   }
 
  private:
+  static constexpr const char* turn_back = "Pass t.copy(); or share it by t.allow_negative_strides().";
   static PyObject* wrong_type(PyObject* x) noexcept {
     refusal why;
     char said[128];
@@ -166,11 +172,6 @@ struct producer {
     detail::refuse(why, errc::kind, "exchange API", "x", said, "an object of the table's type");
     O::refuse(why);
     return nullptr;
-  }
-  static errc may_leave(PyObject* self, const tensor<>& t, refusal& why) noexcept {
-    if (O::negative_strides(self)) return errc::ok;
-    return detail::refuse_negative_strides(t.describe(), why, "exchange API",
-                                           "Pass t.copy(); or share it by t.allow_negative_strides().");
   }
   static void as_buffer_error() noexcept {
     refusal r;
