@@ -60,6 +60,19 @@ need_venv() {    # SIZE REQUIREMENT… : SIZE is what to tell the user; $venv: w
   printf '%s\n' "${missing[@]}" >> "$have"
 }
 
+need_wheel() {   # SIZE NAME==VERSION : the files of one wheel, in .deps/wheels/NAME-VERSION, on no Python's path
+  local where=$deps/wheels/${2/==/-}
+  [ -e "$where/complete" ] && return 0
+  say "pip unpacks $2 into ${where#"$root/"} (about $1)"
+  rm -rf "$where"
+  "$deps/venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-compile --target "$where" "$2" && touch "$where/complete"
+}
+
+# Two releases of one small wheel, for the dlpack.h that they carry (1.2 and 1.3); the newer one's library is tested, too.
+need_dlpack_headers() {
+  need_wheel '10 MB' apache-tvm-ffi==0.1.2 && need_wheel '12 MB' apache-tvm-ffi==0.1.15.post2
+}
+
 # What the tests of the Python package stand on, apart from the package itself: that one is installed into an empty environment.
 need_torch() {
   venv=python need_venv "870 MB on disk" torch==2.13.0 numpy pytest

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A visible <dlpack/dlpack.h>, of any version, proved to have the layout of our structs. Nothing else is needed to exchange its
-// tensors: tenon::from_dlpack(tenon::own(p)) takes its DLManagedTensor or DLManagedTensorVersioned, tenon::to_dlpack<DLManagedTensor>(t)
-// makes one. Touches no memory.
+// A dlpack.h of any version, proved to have the layout of our structs: the one that was included before (a framework's copy, wherever
+// it lies), else the visible <dlpack/dlpack.h>. Nothing else is needed to exchange its tensors: tenon::from_dlpack(tenon::own(p)) takes
+// its DLManagedTensor or DLManagedTensorVersioned, tenon::to_dlpack<DLManagedTensor>(t) makes one. Touches no memory.
 #pragma once
-#include <dlpack/dlpack.h>
 #include <cstddef>
+#if !defined(DLPACK_DLPACK_H_)  // every copy of dlpack.h has this guard, and the first one wins
+#include <dlpack/dlpack.h>
+#endif
 #include "tenon/tensor/export.hpp"
 #include "tenon/tensor/import.hpp"
 namespace tenon::detail {
