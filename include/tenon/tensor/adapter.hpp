@@ -21,6 +21,10 @@ namespace tenon {
 ///     using device_type = my_device;                                           // the same where the type says so
 ///     static constexpr bool borrows = true;                                    // optional: a handle, safe as a temporary
 ///   };
+///
+/// A type that knows only at run time what its elements are says, instead of all that, and `view_as` takes it:
+///
+///     static tenon::errc try_describe(const image& i, tenon::array_ref& a, tenon::failure& why) noexcept;
 template <class T>
 struct adapter {};
 

@@ -99,6 +99,24 @@ constexpr import_request request_of_element() noexcept {
   }
   return want;
 }
+/// A tensor of what `from` describes and `owner` keeps alive. The owner moves in on success (after a copy it is let go at once); on an
+/// error it is untouched.
+template <class T, class Device, class Owner>
+[[nodiscard]] errc import_owned(const char* operation, const import_source& from, Owner& owner, tensor<T, Device>& to,
+                                    failure& why, const import_options& o) noexcept {
+  import_request want = request_of_element<T>();
+  want.operation = operation;
+  want.devices = device_set{device_traits<Device>::type};
+  array_ref a;
+  storage s;
+  if (const errc c = admit(from, want, o, a, s, why); c != errc::ok) return c;
+  const auto bytes = static_cast<std::size_t>(a.bytes());
+  if (s) const Owner spent(std::move(owner));
+  else if (const errc c = storage::try_adopt(std::move(owner), a.data, bytes, s, why, a.device.id); c != errc::ok) return c;
+  if constexpr (std::is_void_v<T>) to = tensor<void, Device>(std::move(s), a);
+  else to = tensor<T, Device>(std::move(s), strided_view<T, Device>(static_cast<T*>(a.data), a.shape, a.strides), a.read_only);
+  return errc::ok;
+}
 }  // namespace detail
 
 /// Imports without a copy, unless `o` allows one. `T` is the element type (`const T` where the producer may not be written), or void:
@@ -110,17 +128,7 @@ template <class T = void, class Device = cpu, managed_struct M>
   requires(!detail::is_extents<Device>)
 [[nodiscard]] errc try_from_dlpack(handle<M>& h, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
   if (const errc c = detail::check_handle(h, why); c != errc::ok) return c;
-  detail::import_request want = detail::request_of_element<T>();
-  want.devices = device_set{device_traits<Device>::type};
-  array_ref a;
-  storage s;
-  if (const errc c = detail::admit(detail::read_managed(*h), want, o, a, s, why); c != errc::ok) return c;
-  const auto bytes = static_cast<std::size_t>(a.bytes());
-  if (s) h.reset();
-  else if (const errc c = storage::try_adopt(std::move(h), a.data, bytes, s, why, a.device.id); c != errc::ok) return c;
-  if constexpr (std::is_void_v<T>) to = tensor<void, Device>(std::move(s), a);
-  else to = tensor<T, Device>(std::move(s), strided_view<T, Device>(static_cast<T*>(a.data), a.shape, a.strides), a.read_only);
-  return errc::ok;
+  return detail::import_owned("from_dlpack", detail::read_managed(*h), h, to, why, o);
 }
 #if TENON_EXCEPTIONS
 /// As try_from_dlpack, throwing tenon::error; the handle then still owns.

@@ -82,24 +82,20 @@ template <class V, detail::tensor_struct D>
   }
   return detail::view_closely(detail::read_tensor(t), o, to, why);
 }
-/// A tensor, or anything adaptable that outlives the line, as a typed view. Errors as above.
+/// A tensor, or anything adaptable that outlives the line, as a typed view. Errors as above, and those of the adapter.
 template <class V, class X>
   requires(is_typed_view<V> && !detail::tensor_struct<std::remove_cvref_t<X>>)
 [[nodiscard]] errc try_view_as(X&& x, V& to, failure& why) noexcept {
   static_assert(outlives_call<X>, "[view_as] this temporary owns its elements and dies at the end of the line: name it first");
-  array_ref a = detail::describe(x);
+  array_ref a;
+  using A = adapter<std::remove_cvref_t<X>>;
+  if constexpr (requires { A::try_describe(x, a, why); }) {
+    if (const errc c = A::try_describe(x, a, why); c != errc::ok) return c;
+  } else {
+    a = detail::describe(x);
+  }
   if (a.device.id == device::any_number) a.device.id = 0;
-  const detail::import_source from{a.data,
-                                   {static_cast<std::int32_t>(a.device.type), a.device.id},
-                                   a.shape.rank(),
-                                   detail::to_dl(a.dtype),
-                                   a.shape.d,
-                                   a.strides.d,
-                                   0,
-                                   a.read_only ? dl::flag_read_only : 0,
-                                   true,
-                                   true};
-  return detail::view_closely(from, {}, to, why);
+  return detail::view_closely(detail::read_array(a), {}, to, why);
 }
 #if TENON_EXCEPTIONS
 namespace detail {
