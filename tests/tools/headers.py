@@ -5,9 +5,12 @@ import common
 import floors
 
 # The third-party headers of optional parts: a header of ours that reaches one is checked only where the part is there.
+# Those of C++ frameworks are seen with their own flags by frameworks.py; here only where they are on the system's path.
 OPTIONAL = {"Eigen/": "Eigen/Core", "zlib.h": "zlib.h", "dlpack/": "dlpack/dlpack.h",
             "cuda/": "cuda/std/mdspan",  # C++20 has no mdspan of its own
-            "Python.h": "Python.h"}
+            "Python.h": "Python.h", "ATen/": "ATen/core/Tensor.h", "torch/": "torch/csrc/stable/tensor.h",
+            "tvm/": "tvm/ffi/container/tensor.h", "opencv2/": "opencv2/core/mat.hpp", "xla/": "xla/ffi/api/ffi.h",
+            "onnxruntime_cxx_api.h": "onnxruntime_cxx_api.h"}
 
 FLAGS = [*common.eigen_flags(), *common.cuda_flags(), *common.python_flags()]
 
@@ -35,8 +38,8 @@ def usable():
             yield str(path.relative_to(common.INCLUDE))
 
 
-def alone(compiler, header):
-    flags = [*common.WARNINGS, "-I", common.INCLUDE, *FLAGS, "-pthread", "-fsyntax-only"]
+def alone(compiler, header, more=()):
+    flags = [*common.WARNINGS, "-I", common.INCLUDE, *FLAGS, *more, "-pthread", "-fsyntax-only"]
     twice = f"#include <{header}>\n" * 2
     trouble = common.compiles([compiler, "-std=c++20", *flags, "-x", "c++", "-"], input=twice)
     if not trouble and header.endswith(".h"):

@@ -78,6 +78,15 @@ need_torch() {
   venv=python need_venv "870 MB on disk" torch==2.13.0 numpy pytest
 }
 
+# The C++ frameworks that tests/tools/frameworks.py knows besides torch and tvm-ffi. ONNX Runtime's wheel has the library without its
+# headers; Debian 13 has these, of an older version, which newer libraries serve.
+need_frameworks() {
+  need_apt libopencv-core-dev || say "without libopencv-core-dev, frameworks/opencv is left out"
+  venv=frameworks need_venv "650 MB" jax onnxruntime numpy || return 1
+  [ -e "$deps/onnxruntime/usr/include/onnxruntime" ] || unpack_apt trixie libonnxruntime-dev "$deps/onnxruntime" '1 MB' ||
+    say "without Debian's libonnxruntime-dev, frameworks/onnxruntime is left out"
+}
+
 need_python() {  # a Python that can make environments, from wherever it comes
   python3 -c 'import venv, ensurepip' 2>/dev/null || need_apt python3 python3-venv
 }
@@ -91,7 +100,16 @@ need_catch2() {
 }
 
 backported_catch2() {
-  local apt=$deps/apt sysroot=$deps/sysroot keys=/usr/share/keyrings/debian-archive-keyring.gpg codename mirror pc
+  local sysroot=$deps/sysroot codename pc
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  unpack_apt "$codename-backports" libcatch2-dev "$sysroot" '4 MB' || return 1
+  mkdir -p "$sysroot/pkgconfig"
+  for pc in $(find "$sysroot/usr" -name 'catch2*.pc'); do sed "s,/usr,$sysroot/usr,g" "$pc" > "$sysroot/pkgconfig/${pc##*/}"; done
+  pkg-config --exists 'catch2-with-main >= 3'
+}
+
+unpack_apt() {   # SUITE PACKAGE WHERE SIZE : one package of another suite of the distribution, unpacked without touching the system
+  local suite=$1 package=$2 where=$3 apt=$deps/apt keys=/usr/share/keyrings/debian-archive-keyring.gpg codename mirror
   codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   own_mirror() {
     apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$codename main //p;T;q"
@@ -101,18 +119,15 @@ backported_catch2() {
   [ -n "$mirror" ] || return 1
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
   [ ! -e $keys ] || local signed="[signed-by=$keys]"
-  echo "deb ${signed:-} $mirror $codename-backports main" > "$apt/sources.list"
+  echo "deb ${signed:-} $mirror $suite main" > "$apt/sources.list"
   private_apt() {
     (cd "$apt" && apt-get -qq -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache="$apt/cache" \
       -o Dir::State::Lists="$apt/lists" -o APT::Sandbox::User= "$@")
   }
-  say "apt reads the index of $codename-backports into ${apt#"$root/"} (about 3 MB; the system's sources stay as they are)"
-  private_apt update && private_apt --print-uris download libcatch2-dev > "$apt/uri" || return 1
-  say "apt unpacks libcatch2-dev into ${sysroot#"$root/"} ($(awk '{print int($3 / 1e6 + 1)}' "$apt/uri") MB, 4 MB unpacked)"
-  rm -f "$apt"/*.deb && private_apt download libcatch2-dev && dpkg -x "$apt"/libcatch2-dev_*.deb "$sysroot" || return 1
-  mkdir -p "$sysroot/pkgconfig"
-  for pc in $(find "$sysroot/usr" -name 'catch2*.pc'); do sed "s,/usr,$sysroot/usr,g" "$pc" > "$sysroot/pkgconfig/${pc##*/}"; done
-  pkg-config --exists 'catch2-with-main >= 3'
+  say "apt reads the index of $suite into ${apt#"$root/"} (3 to 60 MB; the system's sources stay as they are)"
+  private_apt update && private_apt --print-uris download "$package" > "$apt/uri" || return 1
+  say "apt unpacks $package into ${where#"$root/"} ($(awk '{print int($3 / 1e6 + 1)}' "$apt/uri") MB, $4 unpacked)"
+  rm -f "$apt"/*.deb && private_apt download "$package" && dpkg -x "$apt/$package"_*.deb "$where"
 }
 
 # Configures build/NAME once, and again whenever the options here change.
