@@ -48,6 +48,7 @@ template <class I>
                   {.argument = "a tensor with a negative stride", .axis = i, .remedy = "Pass tenon::copy(t)."});
   return errc::ok;
 }
+#if TENON_EXCEPTIONS
 /// For a `catch (...)`: the first line of what the framework says in the exception that is being handled. Errors: foreign.
 [[nodiscard]] inline errc foreign_failure(const char* operation, failure& why) noexcept {
   try {
@@ -57,6 +58,7 @@ template <class I>
     return fail(why, errc::foreign, operation, {.argument = said.substr(0, said.find('\n'))});
   } catch (...) { return fail(why, errc::foreign, operation, {.argument = "something that is no std::exception"}); }
 }
+#endif
 }  // namespace tenon::detail
 namespace tenon {
 /// How a tensor is given to a framework whose own type cannot say read-only.

@@ -70,7 +70,8 @@ struct adapter<Ort::Value> {
 /// Shares the Value's memory and keeps it alive. On an error the Value is untouched. Errors: those of its adapter (above), and those of
 /// from_dlpack that can arise.
 template <class T = void, class Device = cpu>
-[[nodiscard]] errc try_from_onnxruntime(Ort::Value&& v, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
+[[nodiscard]] errc try_from_onnxruntime(Ort::Value&& v, tensor<T, Device>& to, failure& why,
+                                        const import_options& o = {}) noexcept {
   return detail::try_share("from_onnxruntime", v, to, why, o);
 }
 /// An Ort::Value over memory that `owner` keeps alive: let both live as long as ONNX Runtime uses the value.
@@ -85,8 +86,7 @@ template <class T, class Device>
   constexpr const char* op = "to_onnxruntime";
   const array_ref a = t.describe();
   if (const errc c = detail::check_leaving(op, a, false, why); c != errc::ok) return c;
-  if (!a.dense())
-    return detail::fail(why, errc::not_dense, op, {.argument = "this tensor", .remedy = "Pass tenon::copy(t)."});
+  if (!a.dense()) return detail::fail(why, errc::not_dense, op, {.argument = "this tensor", .remedy = "Pass tenon::copy(t)."});
   int type = 0;
   for (dtype d; type < 64; ++type)
     if (detail::dtype_from_onnxruntime(static_cast<ONNXTensorElementDataType>(type), d) && d == a.dtype) break;
@@ -98,14 +98,13 @@ template <class T, class Device>
                          .relation = "one that ONNX Runtime has, such as "});
   const bool host = host_devices.contains(a.device.type);
   if (!host && a.device.type != device_type::cuda)
-    return detail::fail(why, errc::device, op, {.argument = "this tensor", .got = a.device.packed(), .expected = device{}.packed()});
+    return detail::fail(why, errc::device, op,
+                        {.argument = "this tensor", .got = a.device.packed(), .expected = device{}.packed()});
   try {
     const Ort::MemoryInfo where = host ? Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)
                                        : Ort::MemoryInfo("Cuda", OrtDeviceAllocator, a.device.id, OrtMemTypeDefault);
-    static std::byte nothing;  // of an empty tensor, whose address must not be null
-    to.value = Ort::Value::CreateTensor(where, a.data ? a.data : &nothing, static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes()),
-                                        a.shape.d, static_cast<std::size_t>(a.shape.rank()),
-                                        static_cast<ONNXTensorElementDataType>(type));
+    to.value = Ort::Value::CreateTensor(where, a.data, static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes()), a.shape.d,
+                                        static_cast<std::size_t>(a.shape.rank()), static_cast<ONNXTensorElementDataType>(type));
     to.owner = t.owner();
     return errc::ok;
   } catch (...) { return detail::foreign_failure(op, why); }

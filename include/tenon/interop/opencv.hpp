@@ -85,8 +85,9 @@ struct adapter<cv::Mat> {
 template <class T = void>
 [[nodiscard]] errc try_from_opencv(cv::Mat m, tensor<T>& to, failure& why, const import_options& o = {}) noexcept {
   if (m.data && !m.u && o.copies != copy_policy::always)
-    return detail::fail(why, errc::null_handle, "from_opencv",
-                        {.argument = "a cv::Mat that does not own its memory", .remedy = "Take a view with view_as, or pass m.clone()."});
+    return detail::fail(
+        why, errc::null_handle, "from_opencv",
+        {.argument = "a cv::Mat that does not own its memory", .remedy = "Take a view with view_as, or pass m.clone()."});
   return detail::try_share("from_opencv", m, to, why, o);
 }
 struct opencv_options {
@@ -120,8 +121,9 @@ template <class T>
                           {.argument = "shape", .axis = i, .got = a.shape.d[i], .expected = most, .relation = "at most "});
   }
   if (axes && a.data && a.shape.d[axes - 1] > 1 && a.strides.d[axes - 1] != 1 && (axes > 1 || o.channels))
-    return detail::fail(why, errc::not_dense, op,
-                        {.argument = "gaps between elements of the last axis", .axis = axes - 1, .remedy = "Pass tenon::copy(t)."});
+    return detail::fail(
+        why, errc::not_dense, op,
+        {.argument = "gaps between elements of the last axis", .axis = axes - 1, .remedy = "Pass tenon::copy(t)."});
   const int channels = o.channels ? static_cast<int>(a.shape.d[--axes]) : 1;
   const auto width = static_cast<std::size_t>(a.dtype.bytes()), each = width * static_cast<std::size_t>(channels);
   int sizes[max_rank + 2]{1, 1};

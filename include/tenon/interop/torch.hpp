@@ -63,14 +63,16 @@ template <class T = void, class Device = cpu>
 [[nodiscard]] errc try_from_torch(at::Tensor t, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
   if constexpr (!std::is_void_v<T> && !std::is_const_v<T>)
     if (t.defined() && t.requires_grad() && o.copies == copy_policy::never)
-      return detail::fail(why, errc::read_only, "from_torch",
-                          {.argument = "a tensor that requires grad", .remedy = "Ask for from_torch<const T>, or pass t.detach()."});
+      return detail::fail(
+          why, errc::read_only, "from_torch",
+          {.argument = "a tensor that requires grad", .remedy = "Ask for from_torch<const T>, or pass t.detach()."});
   return detail::try_share("from_torch", t, to, why, o);
 }
 /// Shares a tensor's memory and keeps it alive; PyTorch cannot say read-only, and cannot hold negative strides.
 /// Errors: null_data, read_only, not_dense (negative strides), dtype, device, foreign; `to` is then untouched.
 template <class T, class Device>
-[[nodiscard]] errc try_to_torch(const tensor<T, Device>& t, at::Tensor& to, failure& why, const leaving_options& o = {}) noexcept {
+[[nodiscard]] errc try_to_torch(const tensor<T, Device>& t, at::Tensor& to, failure& why,
+                                const leaving_options& o = {}) noexcept {
   constexpr const char* op = "to_torch";
   const array_ref a = t.describe();
   if (const errc c = detail::check_leaving(op, a, !o.assume_unwritten, why); c != errc::ok) return c;

@@ -38,7 +38,8 @@ struct adapter<tvm::ffi::TensorView> {
 template <>
 struct adapter<tvm::ffi::Tensor> {
   static errc try_describe(const tvm::ffi::Tensor& t, array_ref& a, failure& why) noexcept {
-    if (!t.defined()) return detail::fail(why, errc::null_handle, "view_as", {.argument = "the tvm::ffi::Tensor, which is undefined"});
+    if (!t.defined())
+      return detail::fail(why, errc::null_handle, "view_as", {.argument = "the tvm::ffi::Tensor, which is undefined"});
     return adapter<tvm::ffi::TensorView>::try_describe(tvm::ffi::TensorView(t), a, why);
   }
 };
@@ -46,7 +47,8 @@ struct adapter<tvm::ffi::Tensor> {
 /// Shares the tensor's memory and keeps it alive. `T` is the element type (`const T` to read alone), or void: known at run time.
 /// Errors: those of its adapter (above), and those of from_dlpack that can arise.
 template <class T = void, class Device = cpu>
-[[nodiscard]] errc try_from_tvm_ffi(tvm::ffi::Tensor t, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
+[[nodiscard]] errc try_from_tvm_ffi(tvm::ffi::Tensor t, tensor<T, Device>& to, failure& why,
+                                    const import_options& o = {}) noexcept {
   return detail::try_share("from_tvm_ffi", t, to, why, o);
 }
 /// Shares a tensor's memory and keeps it alive. Errors: null_data, read_only, no_memory, foreign; `to` is then untouched.

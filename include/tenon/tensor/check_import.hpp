@@ -79,8 +79,16 @@ constexpr import_source read_managed(const M& m) noexcept {
 }
 /// The same of an array that is described already; `a` must live as long as what comes back.
 constexpr import_source read_array(const array_ref& a) noexcept {
-  return {a.data,      to_dl(a.device), a.shape.rank(), to_dl(a.dtype), a.shape.d,
-          a.strides.d, 0,               a.read_only ? dl::flag_read_only : 0, true, true};
+  return {a.data,
+          to_dl(a.device),
+          a.shape.rank(),
+          to_dl(a.dtype),
+          a.shape.d,
+          a.strides.d,
+          0,
+          a.read_only ? dl::flag_read_only : 0,
+          true,
+          true};
 }
 
 /// The first axis whose strides are not those without gaps, −1 for none. `a` is not empty, its strides are canonical.

@@ -103,7 +103,7 @@ constexpr import_request request_of_element() noexcept {
 /// error it is untouched.
 template <class T, class Device, class Owner>
 [[nodiscard]] errc import_owned(const char* operation, const import_source& from, Owner& owner, tensor<T, Device>& to,
-                                    failure& why, const import_options& o) noexcept {
+                                failure& why, const import_options& o) noexcept {
   import_request want = request_of_element<T>();
   want.operation = operation;
   want.devices = device_set{device_traits<Device>::type};

@@ -35,8 +35,10 @@ tenon::tensor<T> over(T* p, const tenon::shape& s, const tenon::strides& st) {
   return tenon::borrow(tenon::strided_view<T>(p, s, st), counted{});
 }
 /// `code`, from the operation named, and this in the text.
-inline bool says(tenon::errc got, const tenon::failure& why, tenon::errc code, std::string_view operation, std::string_view text) {
-  const bool good = got == code && why.code == code && why.operation == operation && why.message().find(text) != std::string::npos;
+inline bool says(tenon::errc got, const tenon::failure& why, tenon::errc code, std::string_view operation,
+                 std::string_view text) {
+  const bool good =
+      got == code && why.code == code && why.operation == operation && why.message().find(text) != std::string::npos;
   if (!good) std::printf("got: %s\n", why.message().c_str());
   return good;
 }

@@ -38,10 +38,10 @@ void in() {
   std::vector<Ort::Value> two;
   two.push_back(fresh({1}, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT));
   two.push_back(fresh({1}, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT));
-  CHECK(says(tenon::try_from_onnxruntime(Ort::Value::CreateSequence(two), other, why), why, tenon::errc::value, "from_onnxruntime",
-             "no tensor"));
-  CHECK(says(tenon::try_from_onnxruntime(fresh(std::vector<std::int64_t>(9, 1), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT), other, why), why,
-             tenon::errc::rank, "from_onnxruntime", "got 9"));
+  CHECK(says(tenon::try_from_onnxruntime(Ort::Value::CreateSequence(two), other, why), why, tenon::errc::value,
+             "from_onnxruntime", "no tensor"));
+  CHECK(says(tenon::try_from_onnxruntime(fresh(std::vector<std::int64_t>(9, 1), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT), other, why),
+             why, tenon::errc::rank, "from_onnxruntime", "got 9"));
 }
 
 void out() {

@@ -44,8 +44,8 @@ void in() {
   CHECK(tenon::from_opencv<float>(borrowed, {.copies = tenon::copy_policy::always}).data() != mine);
   cv::Mat odd(2, 1, CV_32F, mine);
   odd.step[0] = 6;
-  CHECK(says(tenon::try_from_opencv(odd, none, why, {.copies = tenon::copy_policy::always}), why, tenon::errc::alignment, "from_opencv",
-             "axis 0"));
+  CHECK(says(tenon::try_from_opencv(odd, none, why, {.copies = tenon::copy_policy::always}), why, tenon::errc::alignment,
+             "from_opencv", "axis 0"));
   CHECK(says(tenon::try_from_opencv(m, none, why), why, tenon::errc::dtype, "from_opencv", "got uint8, expected float32"));
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // torch::stable::Tensor through interop/torch_stable.hpp: operators of a library that no PyTorch header outside the stable ones has
 // touched. torch_stable.py loads it and calls them.
-#include <tenon/interop/torch_stable.hpp>
 #include <torch/csrc/stable/library.h>
+#include <tenon/interop/torch_stable.hpp>
 
 #include <stdexcept>
 #include <string>

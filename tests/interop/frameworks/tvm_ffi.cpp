@@ -59,6 +59,10 @@ void in() {
   d.shape = good;
   d.strides = nullptr;
   CHECK(tenon::try_view_as(ffi::TensorView(&d), to, why) == tenon::errc::ok && to.stride_of(0) == 3);
+  good[0] = 1;
+  d.byte_offset = 12;
+  CHECK(tenon::try_view_as(ffi::TensorView(&d), to, why) == tenon::errc::ok &&
+        to.data() == static_cast<float*>(t.data_ptr()) + 3);
   tenon::tensor<double> other;
   CHECK(says(tenon::try_from_tvm_ffi(t, other, why), why, tenon::errc::dtype, "from_tvm_ffi", "got float32, expected float64"));
   CHECK(says(tenon::try_from_tvm_ffi(ffi::Tensor(), other, why), why, tenon::errc::null_handle, "from_tvm_ffi", "undefined"));
