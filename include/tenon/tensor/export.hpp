@@ -2,6 +2,7 @@
 // The door out: to_dlpack. One heap block holds the struct, its shape and strides, and keeps the memory alive. Copies only if asked.
 #pragma once
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <new>
 #include <type_traits>
@@ -21,7 +22,7 @@ namespace detail {
 /// One heap block: the struct, who keeps the memory alive, and behind both shape and strides.
 template <managed_struct M, class Owner>
 struct export_block {
-  M managed;
+  alignas(M) std::byte managed[sizeof(M)];  // no M: files that see other headers would disagree on this type, and linkers say so
   Owner owner;
   explicit export_block(Owner&& o) noexcept : owner(std::move(o)) {}
   static void destroy(M* m) noexcept {
@@ -57,7 +58,7 @@ template <managed_struct M, class Owner>
     void* p = ::operator new(sizeof(block) + 2 * static_cast<std::size_t>(rank) * sizeof(std::int64_t), std::nothrow);
     if (!p) return nullptr;
     auto* const b = new (p) block(std::remove_cvref_t<Owner>(std::forward<Owner>(owner)));
-    m = &b->managed;
+    m = new (b->managed) M;
     extents = reinterpret_cast<std::int64_t*>(b + 1);
     m->manager_ctx = b;
     m->deleter = block::destroy;
