@@ -25,7 +25,8 @@ tenon::tensor<T> fresh() {
   return tenon::borrow(tenon::view<T>(values, {2, 3}), keeper{});
 }
 bool as_it_was(const matrix& m) {
-  return m.data() == values && m.rank() == 2 && m.shape()[0] == 2 && m.shape()[1] == 3 && m(1, 2) == 6 && alive == 1;
+  return m.data() == values && m.rank() == 2 && m.shape()[0] == 2 && m.shape()[1] == 3 && m.as<const float>()(1, 2) == 6 &&
+         alive == 1;
 }
 int complain(const char* what, const part& from, const part& to) {
   std::printf("%s: from %s to %s\n", what, from.name, to.name);
@@ -46,6 +47,7 @@ int main() {
       if (!a->give_versioned || !b->take_versioned) continue;
       const matrix m = b->take_versioned(a->give_versioned(fresh<const float>()));
       if (!as_it_was(m) || !m.read_only()) wrong += complain("versioned", *a, *b);
+      if (b->take_versioned(a->give_versioned(fresh<float>())).read_only()) wrong += complain("writable", *a, *b);
       if (!as_it_was(a->take_versioned(b->give_versioned(m)))) wrong += complain("and back", *b, *a);
     }
   std::printf("%d pairs, %d wrong\n", pairs, wrong);

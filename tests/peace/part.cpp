@@ -33,7 +33,7 @@ void* give(const auto& t) {
 }
 template <class M>
 matrix take(void* p) {
-  return tenon::from_dlpack<const float>(tenon::own(static_cast<M*>(p)));
+  return tenon::from_dlpack(tenon::own(static_cast<M*>(p)));
 }
 
 /// The header's names and our doors write and read the same memory in one function, where an optimiser sees both.
@@ -66,7 +66,7 @@ bool through_fields() {
   good = good && out->dl_tensor.ndim == 2 && out->dl_tensor.shape[1] == 3 && out->dl_tensor.strides[0] == 3 &&
          out->dl_tensor.data == values && out->dl_tensor.dtype.bits == 32;
   out->dl_tensor.ndim = 1;
-  const matrix row = tenon::from_dlpack<const float>(std::move(out));
+  const auto row = tenon::from_dlpack<const float>(std::move(out));
   good = good && row.rank() == 1 && row.shape()[0] == 2;
   shape[0] = -1;
   m.dl_tensor.ndim = 2;

@@ -4,7 +4,7 @@
 #pragma once
 #include <tenon/tensor/tensor.hpp>
 
-using matrix = tenon::tensor<const float>;
+using matrix = tenon::tensor<>;  // whether it may be written is what the struct said
 
 struct part {
   const char* name;
