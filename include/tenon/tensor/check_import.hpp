@@ -86,7 +86,7 @@ constexpr import_source read_array(const array_ref& a) noexcept {
           a.shape.d,
           a.strides.d,
           0,
-          a.read_only ? dl::flag_read_only : 0,
+          (a.read_only ? dl::flag_read_only : 0) | (a.padded ? dl::flag_subbyte_padded : 0),
           true,
           true};
 }
