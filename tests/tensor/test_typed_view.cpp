@@ -342,3 +342,43 @@ TEST_CASE("E8 an empty array fits every layout; one of the wrong layout is refus
   CHECK(view_as<view<const float, dims<1>>>(reversed.dl())(2) == 1);
   CHECK(refused<view<const float, dims<1>, layout_right>>(reversed).code == errc::not_dense);
 }
+
+TEST_CASE("good arrays take the quick way, to the last byte that has an address") {
+  const auto quick = []<class V>(std::type_identity<V>, std::vector<std::int64_t> shape, std::vector<std::int64_t> strides,
+                                 std::uint64_t base = 0x1000, std::uint64_t offset = 0) {
+    const dl::tensor t{reinterpret_cast<void*>(base),
+                       {1, 0},
+                       static_cast<std::int32_t>(shape.size()),
+                       {2, 32, 1},
+                       shape.data(),
+                       strides.empty() ? nullptr : strides.data(),
+                       offset};
+    V v;
+    array_ref a;
+    const bool typed = detail::fits_plainly(t, 0, true, v);
+    const bool counted =
+        detail::comes_plainly(detail::read_tensor(t, 0, true), detail::request_of_element<typename V::element_type>(), {}, a);
+    CHECK((!typed || reinterpret_cast<std::uintptr_t>(v.data()) == base + offset));
+    return std::pair(typed, counted);
+  };
+  using both = std::pair<bool, bool>;
+  const std::type_identity<view<const float, dims<2>>> any;
+  const std::type_identity<view<float, dims<2>>> writable;
+  const std::type_identity<view<const float, dims<2>, layout_left>> left;
+  CHECK(quick(any, {2, 3}, {3, 1}) == both(true, true));
+  CHECK(quick(any, {2, 3}, {}) == both(true, true));
+  CHECK(quick(writable, {2, 3}, {4, 1}) == both(true, true));
+  CHECK(quick(writable, {2, 1}, {1, 0}) == both(true, true));
+  CHECK(quick(any, {2, 3}, {0, 1}) == both(true, false));  // broadcast: read-only where the type does not say so
+  CHECK(quick(any, {2, 3}, {1, 2}) == both(true, false));  // column-major: whether it is writable takes a closer look
+  CHECK(quick(left, {2, 3}, {1, 2}) == both(true, false));
+  CHECK(quick(left, {1, 3}, {1, 1}) == both(true, true));
+  CHECK(quick(writable, {2, 3}, {3, 1}, 4) == both(true, true));
+  const auto last = static_cast<std::uint64_t>(INT64_MAX) - 3;  // of the last float
+  CHECK(quick(any, {2, 3}, {3, 1}, last - 20) == both(true, true));
+  CHECK(quick(any, {2, 3}, {3, 1}, last - 16) == both(false, false));
+  CHECK(quick(any, {2, 3}, {3, 1}, 4, last - 24) == both(true, true));
+  CHECK(quick(any, {1, 1}, {1, 1}, 4, last - 4) == both(true, true));
+  CHECK(quick(any, {1, 1}, {1, 1}, 4, last) == both(false, false));
+  CHECK(quick(std::type_identity<view<const float, dims<0>>>(), {}, {}) == both(true, true));
+}

@@ -93,14 +93,7 @@ class session {
   }
   const detail::array_calls& types() const { return program_->array_types(); }
   const detail::plan& planned() const { return program_->planned(); }
-  [[gnu::noinline]] call_info call(extent batch, bool training) const {
-    call_info c;
-    c.device = &device_;
-    c.threads = threads_of(device_);
-    c.batch = batch;
-    c.training = training;
-    return c;
-  }
+  call_info call(extent batch, bool training) const { return call_on(device_, batch, training); }
 
   session(program_ref from, const options<D>& o);
   session(const session& o, std::uint64_t seed);

@@ -73,14 +73,6 @@ class stateless {
               failure& why) const noexcept {
     return detail::check_array(a, {op, argument, type, tenon::device{}, want, true, writable}, why);
   }
-  call_info info_of(extent batch, bool training) const noexcept {
-    call_info c;
-    c.device = &device_;
-    c.threads = threads_of(device_);
-    c.batch = batch;
-    c.training = training;
-    return c;
-  }
   errc check_saved(const char* op, const std::byte* saved, failure& why) const noexcept {
     const auto off = static_cast<extent>(reinterpret_cast<std::uintptr_t>(saved) % alignment);
     if (off == 0) return errc::ok;
@@ -139,7 +131,7 @@ class stateless {
     }
     if (const errc c = check_saved(op, call.saved, why); c != errc::ok) return c;
     b.saved = call.saved;
-    info = info_of(batch, call.saved != nullptr);
+    info = call_on(device_, batch, call.saved != nullptr);
     info.key = {call.seed, call.draw, 0};
     return errc::ok;
   }
@@ -203,7 +195,7 @@ class stateless {
     if (const errc c = check_saved(op, saved, why); c != errc::ok) return c;
     if (const errc c = check_states(op, given, t, true, why); c != errc::ok) return c;
     b.saved = saved;
-    program_->commit(t.view(false), b, info_of(batch, true));
+    program_->commit(t.view(false), b, call_on(device_, batch, true));
     return errc::ok;
   }
   /// Writes dx and dp, where their data is given: both are stored, never added to. dy is [batch, …] as y, dp as the parameters.

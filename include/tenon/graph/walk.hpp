@@ -34,6 +34,16 @@ struct call_info {
   bool (*after)(void* self, int node, const frame& f) = nullptr;
   void* self = nullptr;
 };
+/// For a call on `device`, which must outlive it.
+template <class D>
+[[gnu::noinline]] call_info call_on(const D& device, extent batch, bool training) noexcept {
+  call_info c;
+  c.device = &device;
+  c.threads = threads_of(device);
+  c.batch = batch;
+  c.training = training;
+  return c;
+}
 
 namespace detail {
 /// What a program does to arrays itself, per (precision, device).
