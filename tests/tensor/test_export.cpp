@@ -48,7 +48,7 @@ TEST_CASE("C5 read-only data in a legacy struct are refused; a copy passes") {
   tenon::failure why;
   CHECK(tenon::try_to_dlpack(c, h, why) == errc::read_only);
   CHECK_FALSE(h);
-  CHECK(std::string(why.remedy) == "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::always}).");
+  CHECK(std::string(why.remedy) == "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::if_needed}).");
   CHECK(to_dlpack<tenon::dl::managed_tensor>(tenon::copy(c))->dl_tensor.data != t.data());
 }
 
@@ -195,4 +195,30 @@ TEST_CASE("C5 D6 what can be said against an export is said by each of its forms
   tensor<float, tenon::extents<2>> lost;
   CHECK(tenon::try_to_dlpack(std::move(lost), h, why) == errc::null_data);
   CHECK_THROWS_AS(to_dlpack(std::move(lost)), tenon::error);
+}
+
+TEST_CASE("if_needed copies what cannot go out as it is, and shares the rest") {
+  tensor<float> t(tenon::shape{3});
+  t[0] = 4;
+  const tenon::export_options o{.copies = tenon::copy_policy::if_needed, .negative_strides = false};
+  const tensor<float> backwards(t.owner(), tenon::strided_view<float>(t.data() + 2, {3}, {{-1}}));
+  const tensor<const float> constant = t;
+  using old = tenon::dl::managed_tensor;
+  CHECK(to_dlpack(t, o)->dl_tensor.data == t.data());
+  const auto h = to_dlpack(backwards, o);
+  CHECK(h->dl_tensor.data != backwards.data());
+  CHECK(h->flags == tenon::dl::flag_is_copied);
+  CHECK(static_cast<float*>(h->dl_tensor.data)[2] == 4);
+  CHECK(static_cast<float*>(to_dlpack<old>(constant, o)->dl_tensor.data)[0] == 4);
+  CHECK(to_dlpack(constant, o)->flags == tenon::dl::flag_read_only);
+  versioned p({1, 2, 3}, {3}, {-1});
+  p.dl().byte_offset = 8;
+  auto typed = tenon::from_dlpack<float, tenon::dims<1>>(p.give());
+  tenon::handle<> out;
+  tenon::failure why;
+  CHECK(tenon::try_to_dlpack(std::move(typed), out, why, {.negative_strides = false}) == errc::not_dense);
+  CHECK(typed);
+  CHECK(static_cast<float*>(to_dlpack(std::move(typed), o)->dl_tensor.data)[0] == 3);
+  CHECK_FALSE(typed);
+  CHECK(p.deleted == 1);
 }

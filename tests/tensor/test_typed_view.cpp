@@ -5,6 +5,7 @@
 #include <tenon/tensor/typed_tensor.hpp>
 
 #include <array>
+#include <memory>
 #include <random>
 #include <string>
 #include <type_traits>
@@ -381,4 +382,89 @@ TEST_CASE("good arrays take the quick way, to the last byte that has an address"
   CHECK(quick(any, {1, 1}, {1, 1}, 4, last - 4) == both(true, true));
   CHECK(quick(any, {1, 1}, {1, 1}, 4, last) == both(false, false));
   CHECK(quick(std::type_identity<view<const float, dims<0>>>(), {}, {}) == both(true, true));
+}
+
+TEST_CASE("D5 a copy keeps the alignment that the type promises") {
+  struct alignas(128) wide {
+    float v[32];
+  };
+  for (int i = 0; i < 4; ++i) {
+    versioned p({1, 2, 3}, {2});
+    p.dl().byte_offset = 4;
+    auto t = from_dlpack<const float, dims<1>, aligned<4096>>(p.give(), {.copies = copy_policy::if_needed});
+    CHECK(reinterpret_cast<std::uintptr_t>(t.data()) % 4096 == 0);
+    CHECK(t[1] == 3);
+  }
+  for (const std::size_t odd : {std::size_t{48}, ~std::size_t{0}, std::size_t{1} << 40}) {
+    versioned p({1, 2}, {2});
+    for (const copy_policy policy : {copy_policy::never, copy_policy::if_needed, copy_policy::always})
+      CHECK(p.refused<float>({.copies = policy, .alignment = odd}).code == errc::value);
+  }
+}
+
+namespace {
+struct elsewhere {
+  static constexpr device_type type = device_type::cuda;
+};
+struct clouds {
+  static constexpr device_type type = device_type::opencl;
+};
+}  // namespace
+TEST_CASE("G6 a typed owner knows the number of its device") {
+  versioned p({1, 2}, {2});
+  p.dl().device = {2, 5};
+  auto t = from_dlpack<float, dims<1>, elsewhere>(p.give());
+  CHECK(t.view().device() == device{device_type::cuda, 5});
+  CHECK(to_dlpack(std::move(t))->dl_tensor.device.device_id == 5);
+  p.shape = {2};
+  auto counted = from_dlpack<float, dims<1>, elsewhere>(p.give()).share<elsewhere>();
+  CHECK(counted.describe().device.id == 5);
+  CHECK(sizeof(view<float, dims<2>, layout_right>) == sizeof(void*) + 2 * sizeof(extent));
+}
+
+TEST_CASE("G3 a copy is host memory, so a type that does not allow that is refused, with the first cause") {
+  versioned pinned({1, 2, 3}, {2});
+  pinned.dl().device = {3, 0};
+  pinned.dl().byte_offset = 2;
+  tensor<const float, dims<1>, on<device_type::cuda_host>> t;
+  failure why;
+  auto h = pinned.give();
+  CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::if_needed}) == errc::alignment);
+  CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::always}) == errc::device);
+  tensor<const float, dims<1>, on<device_type::cuda_host, device_type::cpu>> either;
+  CHECK(try_from_dlpack(h, either, why, {.copies = copy_policy::if_needed}) == errc::ok);
+  CHECK(either.view().device().type == device_type::cpu);
+}
+
+TEST_CASE("D3 a handle is no address: an offset to one is refused") {
+  versioned p({1, 2, 3}, {2});
+  p.dl().device = {4, 0};
+  tensor<float, clouds> t;
+  tensor<float, dims<1>, clouds> typed;
+  failure why;
+  auto h = p.give();
+  CHECK(try_from_dlpack(h, t, why) == errc::ok);
+  h = p.give();
+  CHECK(try_from_dlpack(h, typed, why) == errc::ok);
+  p.dl().byte_offset = 4;
+  h = p.give();
+  CHECK(try_from_dlpack(h, t, why) == errc::value);
+  CHECK(try_from_dlpack(h, typed, why) == errc::value);
+}
+
+TEST_CASE("a typed owner goes through the other doors: views, copies, borrows") {
+  versioned p({1, 2, 3, 4, 5, 6}, {2, 3});
+  auto owned = from_dlpack<float, extents<dyn, 3>>(p.give());
+  CHECK(view_as<view<float, extents<2, 3>, layout_right>>(owned)(1, 2) == 6);
+  CHECK(copy(owned)[3] == 4);
+  CHECK(as_view(owned.view())(0, 1) == 2);
+  auto kept = borrow(owned.view(), std::make_unique<int>(7));
+  CHECK(kept(1, 0) == 4);
+  CHECK(to_dlpack(std::move(kept))->dl_tensor.shape[1] == 3);
+  const tensor<float, extents<2, 3>> none;
+  CHECK(none.numel() == 0);
+  tensor<float, extents<2, 3>> moved;
+  tensor<float> to;
+  failure why;
+  CHECK(moved.try_share(to, why) == errc::null_data);
 }

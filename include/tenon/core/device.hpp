@@ -41,16 +41,17 @@ struct device {
 /// Kinds of device, exactly: a number that DLPack does not know is in no set.
 class device_set {
   std::uint64_t bits_ = 0;
+  static constexpr std::uint64_t bit(device_type d) {
+    const auto n = static_cast<std::uint32_t>(d);
+    return n < 64 ? std::uint64_t{1} << n : 0;
+  }
 
  public:
   constexpr device_set() = default;
   template <std::same_as<device_type>... D>
     requires(sizeof...(D) > 0)
-  constexpr device_set(D... d) : bits_((0 | ... | (std::uint64_t{1} << static_cast<int>(d)))) {}
-  constexpr bool contains(device_type d) const {
-    const auto n = static_cast<std::uint32_t>(d);
-    return n < 64 && (bits_ >> n & 1) != 0;
-  }
+  constexpr device_set(D... d) : bits_((0 | ... | bit(d))) {}
+  constexpr bool contains(device_type d) const { return (bits_ & bit(d)) != 0; }
   constexpr bool contains(device_set o) const { return (bits_ & o.bits_) == o.bits_; }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr int size() const { return __builtin_popcountll(bits_); }
@@ -60,6 +61,10 @@ class device_set {
     a.bits_ |= b.bits_;
     return a;
   }
+  friend constexpr device_set operator&(device_set a, device_set b) {
+    a.bits_ &= b.bits_;
+    return a;
+  }
   friend constexpr bool operator==(device_set, device_set) = default;
 };
 /// Whose memory the host can read and write (of managed memory: while no kernel uses it).
@@ -67,6 +72,8 @@ inline constexpr device_set host_devices{device_type::cpu, device_type::cuda_hos
                                          device_type::cuda_managed};
 
 namespace detail {
+/// Where `data` is a handle, to which no offset can be added.
+inline constexpr device_set opaque_devices{device_type::opencl, device_type::vulkan, device_type::metal, device_type::webgpu};
 /// Whether memory of `a` serves where `b` is wanted. Numbers of the host mean nothing: some frameworks count its parts.
 constexpr bool serves(device a, device b) noexcept {
   return a.type == b.type && (a.id == b.id || a.id == device::any_number || a.type == device_type::cpu);

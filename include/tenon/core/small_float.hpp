@@ -81,7 +81,9 @@ struct small_float {
   using code = std::conditional_t<(F.bits() > 8), std::uint16_t, std::uint8_t>;
   code bits = 0;
   constexpr small_float() = default;
-  constexpr explicit small_float(float v) : bits(static_cast<code>(detail::small_from_float(F, v))) {}
+  template <class N>
+    requires std::is_arithmetic_v<N>
+  constexpr explicit small_float(N n) : bits(static_cast<code>(detail::small_from_float(F, detail::to_float(n)))) {}
   constexpr operator float() const { return detail::small_to_float(F, bits); }
   static constexpr small_float from_bits(code b) {
     small_float r;

@@ -30,6 +30,7 @@ struct import_options {
 };
 
 namespace detail {
+inline constexpr std::size_t most_alignment = std::size_t{1} << 30;
 /// What the importer asks for.
 struct import_request {
   const char* operation = "from_dlpack";
@@ -132,7 +133,8 @@ constexpr bool plain(const import_options& o) noexcept {
   const bool read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
   if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || want.rank >= 0 || type.bits % 8 ||
       !(want.any_dtype ? type.known() && type.lanes == 1 : type == want.dtype) ||
-      !want.devices.contains(static_cast<device_type>(t.device.device_type)) || t.device.device_id < 0 ||
+      !want.devices.contains(static_cast<device_type>(t.device.device_type)) ||
+      opaque_devices.contains(static_cast<device_type>(t.device.device_type)) || t.device.device_id < 0 ||
       (read_only && want.writable))
     return false;
   const auto rank = static_cast<int>(t.ndim);
@@ -188,6 +190,11 @@ constexpr bool plain(const import_options& o) noexcept {
   if (!want.devices.contains(a.device.type) || (a.device.id < 0 && a.device.type != device_type::cpu))
     return fail(why, errc::device, op,
                 {.argument = "device", .got = a.device.packed(), .expected = device{want.devices.first(), 0}.packed()});
+  if (t.byte_offset != 0 && opaque_devices.contains(a.device.type))
+    return fail(why, errc::value, op,
+                {.argument = "byte_offset, where data is a handle and no address",
+                 .got = static_cast<std::int64_t>(t.byte_offset),
+                 .expected = 0});
   a.read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
   if (want.writable && a.read_only)
     return fail(why, errc::read_only, op,

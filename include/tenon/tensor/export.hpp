@@ -13,7 +13,8 @@
 namespace tenon {
 /// How an export is made.
 struct export_options {
-  /// never, if_needed: shares. always: a dense, writable copy of host memory, counted, and flagged as the consumer's own (IS_COPIED).
+  /// never: shares or fails. if_needed: copies what cannot be shared so (read-only data in a legacy struct, a negative stride that is
+  /// refused). always: copies. A copy is dense, writable host memory, counted, and flagged as the consumer's own (IS_COPIED).
   copy_policy copies = copy_policy::never;
   bool negative_strides = true;  // false: refuse them, for consumers that cannot take them (PyTorch ends the process)
 };
@@ -97,7 +98,7 @@ template <managed_struct M>
   if (!versioned_struct<M> && read_only)
     return fail(why, errc::read_only, "to_dlpack",
                 {.argument = "a legacy struct, which cannot say read-only",
-                 .remedy = "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::always})."});
+                 .remedy = "Export it versioned, or a copy: to_dlpack(t, {.copies = tenon::copy_policy::if_needed})."});
   if (!data && !empty)
     return fail(why, errc::null_data, "to_dlpack", {.argument = "this tensor", .remedy = "It was never filled, or moved from."});
   return errc::ok;
@@ -106,8 +107,8 @@ template <managed_struct M>
   return fail(why, errc::no_memory, "to_dlpack", {.argument = "the struct"});
 }
 /// Errors: read_only, dtype (small elements with a byte each in a legacy struct), null_data, no_memory.
-template <managed_struct M>
-[[nodiscard]] errc export_array(const array_ref& a, const storage& owner, handle<M>& to, failure& why,
+template <managed_struct M, class Owner>
+[[nodiscard]] errc export_array(const array_ref& a, Owner&& owner, handle<M>& to, failure& why,
                                 std::uint64_t flags = 0) noexcept {
   if (!a.data || a.read_only)
     if (const errc c = check_export<M>(a.data, a.shape.numel() == 0, a.read_only, why); c != errc::ok) return c;
@@ -119,7 +120,8 @@ template <managed_struct M>
                  .relation = "one of whole bytes, such as ",
                  .remedy = "Export it versioned."});
   flags |= flags_of(a);
-  M* const m = export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags, owner);
+  M* const m =
+      export_fields<M>(a.data, a.dtype, a.device, a.shape.rank(), a.shape.d, a.strides.d, flags, std::forward<Owner>(owner));
   if (!m) return no_memory_to_export(why);
   to = handle<M>(m);
   return errc::ok;
@@ -149,86 +151,86 @@ constexpr int first_negative(const shape& s, const strides& st) noexcept {
     if (st.d[i] < 0 && s.d[i] > 1) return i;
   return -1;
 }
-template <managed_struct M, class T, class Device>
-[[gnu::noinline]] errc export_as_asked(const tensor<T, Device>& t, handle<M>& to, failure& why,
+/// Errors: read_only, dtype, null_data, not_dense, device, no_memory; `owner` is then as it was.
+template <managed_struct M, class Owner>
+[[gnu::noinline]] errc export_as_asked(array_ref a, Owner&& owner, handle<M>& to, failure& why,
                                        const export_options& o) noexcept {
-  array_ref a = t.describe();
-  if (o.copies == copy_policy::always) {
+  const int backward = o.negative_strides ? -1 : first_negative(a.shape, a.strides);
+  const bool must = backward >= 0 || (!versioned_struct<M> && a.read_only);
+  if (const bool filled = a.data || a.shape.numel() == 0;
+      filled && (o.copies == copy_policy::always || (o.copies == copy_policy::if_needed && must))) {
     storage fresh;
-    if (!a.data && a.shape.numel() != 0) return export_array(a, fresh, to, why);  // says so
-    if (const errc c = dense_copy(a, fresh, why, {}); c != errc::ok) return c;
-    a.data = fresh.data();
-    a.strides = dense_strides(a.shape);
-    a.read_only = false;
+    if (const errc c = dense_copy(a, fresh, why, {.operation = "to_dlpack"}); c != errc::ok) return c;
     return export_array(a, fresh, to, why, dl::flag_is_copied);
   }
-  if (const int axis = o.negative_strides ? -1 : first_negative(a.shape, a.strides); axis >= 0)
-    return fail(why, errc::not_dense, "to_dlpack",
-                {.argument = "a tensor with a negative stride",
-                 .axis = axis,
-                 .remedy = "Export a copy: {.copies = tenon::copy_policy::always}, or allow them: {.negative_strides = true}."});
-  return export_array(a, t.owner(), to, why);
+  if (backward >= 0)
+    return fail(
+        why, errc::not_dense, "to_dlpack",
+        {.argument = "a tensor with a negative stride",
+         .axis = backward,
+         .remedy = "Export a copy: {.copies = tenon::copy_policy::if_needed}, or allow them: {.negative_strides = true}."});
+  return export_array(a, std::forward<Owner>(owner), to, why);
 }
+constexpr bool plain(const export_options& o) noexcept { return o.copies != copy_policy::always && o.negative_strides; }
 }  // namespace detail
 
 /// Exports without a copy, unless `o` asks for one: the consumer's call of the deleter lets go of the memory, on any thread. `M` is any
 /// managed struct: ours of either generation, or a foreign dlpack.h's. Errors: read_only and dtype (what a legacy struct cannot say), null_data,
 /// not_dense (negative strides, where `o` refuses them), device (a copy of what is not the host's), no_memory.
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
+  requires(!detail::is_extents<Device>)
 [[nodiscard]] errc try_to_dlpack(const tensor<T, Device>& t, handle<M>& to, failure& why, const export_options& o = {}) noexcept {
-  if (o.copies != copy_policy::always && o.negative_strides) [[likely]]
+  if (detail::plain(o)) [[likely]]
     if (M* m = detail::export_plainly<M>(t)) [[likely]] {
       to = handle<M>(m);
       return errc::ok;
     }
-  return detail::export_as_asked(t, to, why, o);
+  return detail::export_as_asked(t.describe(), t.owner(), to, why, o);
 }
-/// A typed owner hands on what it owns, and is then empty. Errors: read_only, no_memory; nothing has then changed.
+/// A typed owner hands on what it owns, and is then empty. Errors as above; nothing has then changed.
 template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
-[[nodiscard]] errc try_to_dlpack(tensor<T, extents<E...>, Tags...>&& t, handle<M>& to, failure& why) noexcept {
-  const shape s = t.shape();
-  const strides st = t.strides();
-  auto* p = const_cast<std::remove_const_t<T>*>(t.data());
-  if (!p || std::is_const_v<T>)
-    if (const errc c = detail::check_export<M>(p, s.numel() == 0, std::is_const_v<T>, why); c != errc::ok) return c;
-  M* const m = detail::export_fields<M>(p, dtype_of<std::remove_const_t<T>>::value, t.view().device(), t.rank(), s.d, st.d,
-                                        std::is_const_v<T> ? dl::flag_read_only : 0, std::move(t).owner());
-  if (!m) return detail::no_memory_to_export(why);
-  t.reset();
-  to = handle<M>(m);
-  return errc::ok;
+[[nodiscard]] errc try_to_dlpack(tensor<T, extents<E...>, Tags...>&& t, handle<M>& to, failure& why,
+                                 const export_options& o = {}) noexcept {
+  const errc c = detail::export_as_asked(detail::describe(t), std::move(detail::owner_access::of(t)), to, why, o);
+  if (c == errc::ok) t.reset();
+  return c;
 }
+template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
+errc try_to_dlpack(const tensor<T, extents<E...>, Tags...>&, handle<M>&, failure&,
+                   const export_options& = {}) = delete;  // this owner does not share: pass std::move(t), or share it first
 #if TENON_EXCEPTIONS
 namespace detail {
 template <managed_struct M, class T, class Device>
 [[gnu::cold, gnu::noinline]] handle<M> export_or_raise(const tensor<T, Device>& t, const export_options& o) {
   handle<M> h;
-  if (failure f; export_as_asked(t, h, f, o) != errc::ok) raise(f);
+  if (failure f; export_as_asked(t.describe(), t.owner(), h, f, o) != errc::ok) raise(f);
   return h;
 }
 }  // namespace detail
 /// As try_to_dlpack, throwing tenon::error. `.release()` gives the raw struct away.
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
+  requires(!detail::is_extents<Device>)
 [[nodiscard]] handle<M> to_dlpack(const tensor<T, Device>& t, const export_options& o = {}) {
-  if (o.copies != copy_policy::always && o.negative_strides) [[likely]]
+  if (detail::plain(o)) [[likely]]
     if (M* m = detail::export_plainly<M>(t)) [[likely]]
       return handle<M>(m);
   return detail::export_or_raise<M>(t, o);
 }
 template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
-[[nodiscard]] handle<M> to_dlpack(tensor<T, extents<E...>, Tags...>&& t) {
+[[nodiscard]] handle<M> to_dlpack(tensor<T, extents<E...>, Tags...>&& t, const export_options& o = {}) {
   handle<M> h;
-  if (failure f; try_to_dlpack(std::move(t), h, f) != errc::ok) [[unlikely]]
+  if (failure f; try_to_dlpack(std::move(t), h, f, o) != errc::ok) [[unlikely]]
     detail::raise(f);
   return h;
 }
 template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
-handle<M> to_dlpack(const tensor<T, extents<E...>, Tags...>&) =
+handle<M> to_dlpack(const tensor<T, extents<E...>, Tags...>&, const export_options& = {}) =
     delete;  // this owner does not share: to_dlpack(std::move(t)), or std::move(t).share() first
 template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
-handle<M> to_dlpack(const strided_view<T, Device>&) =
+handle<M> to_dlpack(const strided_view<T, Device>&, const export_options& = {}) =
     delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
-template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
-handle<M> to_dlpack(const view<T, Device>&) = delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
+template <managed_struct M = dl::managed_tensor_versioned, class T, class Device, class... Promises>
+handle<M> to_dlpack(const view<T, Device, Promises...>&, const export_options& = {}) =
+    delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
 #endif
 }  // namespace tenon

@@ -13,31 +13,6 @@
 #include "tenon/tensor/tensor.hpp"
 namespace tenon {
 namespace detail {
-/// Fresh memory with what a checked array holds; `a` then describes it. Errors: device, no_memory, overflow.
-inline errc copy_in(const import_request& want, std::size_t aligned_to, array_ref& a, storage& to, failure& why) noexcept {
-  if (!host_devices.contains(a.device.type))
-    return fail(why, errc::device, want.operation,
-                {.argument = "a copy at the door", .got = a.device.packed(), .expected = device{}.packed()});
-  const auto bytes = static_cast<std::size_t>(a.bytes());
-  const std::size_t spare = aligned_to > alignment ? aligned_to : 0;
-  if (const errc c = storage::try_allocate(bytes + spare, to, why); c != errc::ok) return c;
-  std::byte* p = to.data();
-  if (spare) p += (aligned_to - reinterpret_cast<std::uintptr_t>(p) % aligned_to) % aligned_to;
-  array_ref from = a;
-  if (want.column_major)  // is row-major with the axes in reverse
-    for (int i = 0, n = a.shape.rank(); i < n; ++i) {
-      from.shape.d[i] = a.shape.d[n - 1 - i];
-      from.strides.d[i] = a.strides.d[n - 1 - i];
-    }
-  pack(p, from);
-  count(&traffic::copied, bytes);
-  const strides dense = dense_strides(from.shape);
-  for (int i = 0, n = a.shape.rank(); i < n; ++i) a.strides.d[i] = dense.d[want.column_major ? n - 1 - i : i];
-  a.data = a.shape.numel() ? p : nullptr;
-  a.device = {};
-  a.read_only = false;
-  return errc::ok;
-}
 /// What a copy mends.
 constexpr copy_reason mended_by_copy(errc c) noexcept {
   return c == errc::alignment   ? copy_reason::misaligned
@@ -51,12 +26,21 @@ constexpr copy_reason mended_by_copy(errc c) noexcept {
   if (comes_plainly(from, want, o, a)) [[likely]]
     return errc::ok;
   a = {};
+  if ((o.alignment & (o.alignment - 1)) != 0 || o.alignment > most_alignment)
+    return fail(why, errc::value, want.operation,
+                {.argument = "alignment: a power of two",
+                 .got = static_cast<std::int64_t>(o.alignment),
+                 .expected = static_cast<std::int64_t>(most_alignment),
+                 .relation = "at most "});
   import_report done{.producer_copied = (from.flags & dl::flag_is_copied) != 0};
   done.reason = copy_reason::asked_for;
   if (o.copies != copy_policy::always) {
     const errc c = check_import(from, want, o, a, why);
     done.reason = mended_by_copy(c);
-    if (c != errc::ok && (o.copies == copy_policy::never || done.reason == copy_reason::none)) return c;
+    // A copy is host memory: where it cannot be made, or is not what was asked for, the first cause is told.
+    const bool copies = o.copies == copy_policy::if_needed && want.devices.contains(device_type::cpu) &&
+                        host_devices.contains(static_cast<device_type>(from.device.device_type));
+    if (c != errc::ok && (!copies || done.reason == copy_reason::none)) return c;
   }
   if (done.reason != copy_reason::none) {
     import_request shared = want;
@@ -65,7 +49,15 @@ constexpr copy_reason mended_by_copy(errc c) noexcept {
     import_options as_it_is = o;
     as_it_is.alignment = 1;
     if (const errc c = check_import(from, shared, as_it_is, a, why); c != errc::ok) return c;
-    if (const errc c = copy_in(want, o.alignment, a, copied, why); c != errc::ok) return c;
+    if (!want.devices.contains(device_type::cpu))
+      return fail(why, errc::device, want.operation,
+                  {.argument = "a copy at the door, which is host memory",
+                   .got = device{}.packed(),
+                   .expected = device{want.devices.first(), 0}.packed()});
+    const auto least = static_cast<std::size_t>(want.alignment);
+    const copy_form form{want.operation, least > o.alignment ? least : o.alignment, want.column_major};
+    if (const errc c = dense_copy(a, copied, why, form); c != errc::ok) return c;
+    if (a.shape.numel() == 0) a.data = nullptr;
     done.copied = true;
     done.bytes = static_cast<std::uint64_t>(a.bytes());
   }

@@ -138,8 +138,8 @@ class storage {
     to = storage(b);
     return errc::ok;
   }
-  /// Keeps `owner` alive for as long as `data` is used; `device` is the number of the device that `data` is on. Errors: no_memory, value (its move threw); `owner` is then as it was, or
-  /// as its own move left it.
+  /// Keeps `owner` alive for as long as `data` is used; `device` is the number of the device that `data` is on. Errors: no_memory, value
+  /// (its move threw); `owner` is then as it was, or as its own move left it.
   template <class Owner>
   [[nodiscard]] static errc try_adopt(Owner&& owner, void* data, std::size_t bytes, storage& to, failure& why,
                                       std::int32_t device = 0) noexcept {
@@ -209,7 +209,7 @@ class storage {
 
 /// How many bytes this process copied where a user might not expect it.
 struct traffic {
-  std::uint64_t copied = 0;  // at the doors: imports under copy_policy::always, clones, moves between devices
+  std::uint64_t copied = 0;  // at the doors: imports and exports that copy, clones, moves between devices
   std::uint64_t packed = 0;  // inside: strided or narrower inputs made dense
   std::uint64_t fresh_slots = 0;  // outputs that could not reuse a slot, because somebody still held it
 };

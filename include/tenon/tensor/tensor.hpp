@@ -15,14 +15,38 @@ template <class T = void, class Device = cpu, class... Promises>
 class tensor;
 
 namespace detail {
-/// Fresh dense host memory with the elements of `a`, which was checked. Errors: device, no_memory.
-[[nodiscard]] inline errc dense_copy(const array_ref& a, storage& to, failure& why, memory_source from) noexcept {
-  if (a.device.type != device_type::cpu)
-    return fail(why, errc::device, "copy", {.argument = "x", .got = a.device.packed(), .expected = device{}.packed()});
+/// How a copy is made.
+struct copy_form {
+  const char* operation = "copy";
+  std::size_t aligned_to = alignment;
+  bool column_major = false;
+  memory_source from{};
+};
+/// Fresh host memory without gaps that holds the elements of `a`, which was checked; `a` then describes it. Counted. Errors: device,
+/// overflow, no_memory; nothing has then changed.
+[[nodiscard]] inline errc dense_copy(array_ref& a, storage& to, failure& why, const copy_form& form = {}) noexcept {
+  if (!host_devices.contains(a.device.type))
+    return fail(why, errc::device, form.operation,
+                {.argument = "what is to be copied", .got = a.device.packed(), .expected = device{}.packed()});
   const auto bytes = static_cast<std::size_t>(a.bytes());
-  if (const errc c = storage::try_allocate(bytes, to, why, from); c != errc::ok) return c;
-  pack(to.data(), a);
+  const std::size_t spare = form.aligned_to > alignment ? form.aligned_to : 0;
+  if (const errc c = storage::try_allocate(bytes + spare, to, why, form.from); c != errc::ok) return c;
+  std::byte* p = to.data();
+  if (spare) p += (spare - reinterpret_cast<std::uintptr_t>(p) % spare) % spare;
+  array_ref from = a;
+  const int n = a.shape.rank();
+  if (form.column_major)  // is row-major with the axes in reverse
+    for (int i = 0; i < n; ++i) {
+      from.shape.d[i] = a.shape.d[n - 1 - i];
+      from.strides.d[i] = a.strides.d[n - 1 - i];
+    }
+  pack(p, from);
   count(&traffic::copied, bytes);
+  const strides dense = dense_strides(from.shape);
+  for (int i = 0; i < n; ++i) a.strides.d[i] = dense.d[form.column_major ? n - 1 - i : i];
+  a.data = p;
+  a.device = {};
+  a.read_only = false;
   return errc::ok;
 }
 }  // namespace detail
@@ -76,6 +100,8 @@ class tensor {
   [[nodiscard]] static errc try_zeros(const tenon::shape& s, tensor& to, failure& why, memory_source from = {}) noexcept
     requires(std::same_as<Device, cpu> && !std::is_const_v<T> && std::is_nothrow_default_constructible_v<T>)
   {
+    static_assert(alignof(T) <= alignment,
+                  "[tensor] fresh memory lies on 64-byte boundaries, which is too little for this element");
     for (int i = 0; i < s.rank(); ++i)
       if (s[i] < 0)
         return detail::fail(why, errc::negative_extent, "tensor",
@@ -247,6 +273,16 @@ array_ref describe(X& x) {
   using bare = std::remove_const_t<X>;
   if constexpr (is_tensor<bare>) {
     return x.describe();
+  } else if constexpr (requires { typename bare::view_type::extents_type; }) {
+    return describe(x.view());
+  } else if constexpr (requires { typename bare::extents_type; }) {  // a typed view, which knows its device
+    using T = typename bare::element_type;
+    return {const_cast<std::remove_const_t<T>*>(x.data()),
+            dtype_of<std::remove_const_t<T>>::value,
+            x.device(),
+            x.shape(),
+            x.strides(),
+            std::is_const_v<T>};
   } else {
     static_assert(expect_adaptable<X&>());
     if constexpr (describable<X&>) {
@@ -286,9 +322,9 @@ template <class X, class T>
   array_ref a = detail::describe(x);
   if (const errc c = detail::check_layout("copy", a, alignof(T), why); c != errc::ok) return c;
   storage m;
-  if (const errc c = detail::dense_copy(a, m, why, from); c != errc::ok) return c;
-  auto* p = reinterpret_cast<T*>(m.data());
-  to = tensor<T>(std::move(m), tenon::view<T>(p, a.shape));
+  const detail::copy_form form{.aligned_to = alignof(T) > alignment ? alignof(T) : alignment, .from = from};
+  if (const errc c = detail::dense_copy(a, m, why, form); c != errc::ok) return c;
+  to = tensor<T>(std::move(m), tenon::view<T>(static_cast<T*>(a.data), a.shape));
   return errc::ok;
 }
 /// The same where the element type is known at run time.
@@ -296,10 +332,7 @@ template <class X, class T>
   array_ref a = x.describe();
   if (!a.data && x.shape().numel() != 0) return detail::fail(why, errc::null_data, "copy", {.argument = "x"});
   storage m;
-  if (const errc c = detail::dense_copy(a, m, why, from); c != errc::ok) return c;
-  a.data = m.data();
-  a.strides = dense_strides(a.shape);
-  a.read_only = false;
+  if (const errc c = detail::dense_copy(a, m, why, {.from = from}); c != errc::ok) return c;
   to = tensor<void>(std::move(m), a);
   return errc::ok;
 }
@@ -313,6 +346,7 @@ tensor<T, Device> borrow(const strided_view<T, Device>& v, Owner keep_alive, std
   return t;
 }
 template <class T, class Device, class Owner>
+  requires(!detail::is_extents<Device>)
 tensor<T, Device> borrow(const view<T, Device>& v, Owner keep_alive, std::int32_t number = 0) {
   return borrow(strided_view<T, Device>(v), std::move(keep_alive), number);
 }

@@ -8,6 +8,7 @@
 namespace tenon {
 namespace detail {
 struct import_access;
+struct owner_access;
 template <managed_struct M>
 void release_managed(void* m) noexcept {
   handle<M>(static_cast<M*>(m)).reset();
@@ -57,6 +58,7 @@ class tensor<T, extents<E...>, Tags...> {
   view_type view_{};
   detail::erased_owner owner_{};
   friend detail::import_access;
+  friend detail::owner_access;
   explicit tensor(detail::to_be_filled f) noexcept : view_(f) {}
 
  public:
@@ -84,9 +86,6 @@ class tensor<T, extents<E...>, Tags...> {
   }
   decltype(auto) operator[](extent i) const noexcept { return view_[i]; }
 
-  /// Who keeps the memory alive, to be moved on.
-  detail::erased_owner&& owner() && noexcept { return std::move(owner_); }
-
   /// Lets go of what it holds for `v` and whoever keeps that alive.
   void hold(const view_type& v, detail::erased_owner&& owner) noexcept {
     view_ = v;
@@ -94,10 +93,14 @@ class tensor<T, extents<E...>, Tags...> {
   }
   /// Lets go of the memory.
   void reset() noexcept { hold({}, {}); }
-  /// The same memory as a counted tensor on the host or on `Device`; this one is then empty. Errors: no_memory; nothing has then changed.
+  /// The same memory as a counted tensor on the host or on `Device`; this one is then empty. Errors: null_data, no_memory; nothing has then
+  /// changed.
   template <class Device = cpu>
     requires(view_type::devices.size() == 1 && view_type::devices.contains(device_traits<Device>::type))
   [[nodiscard]] errc try_share(tensor<T, Device>& to, failure& why) noexcept {
+    if (!view_.data() && view_.shape().numel() != 0)
+      return detail::fail(why, errc::null_data, "share",
+                          {.argument = "this tensor", .remedy = "It was never filled, or moved from."});
     storage s;
     const strided_view<T, Device> v(view_.data(), view_.shape(), view_.strides());
     const auto bytes = static_cast<std::size_t>(v.numel()) * sizeof(T);
@@ -109,6 +112,7 @@ class tensor<T, extents<E...>, Tags...> {
   }
 #if TENON_EXCEPTIONS
   template <class Device = cpu>
+    requires(view_type::devices.size() == 1 && view_type::devices.contains(device_traits<Device>::type))
   [[nodiscard]] tensor<T, Device> share() && {
     tensor<T, Device> t;
     if (failure f; try_share(t, f) != errc::ok) [[unlikely]]
@@ -117,6 +121,47 @@ class tensor<T, extents<E...>, Tags...> {
   }
 #endif
 };
+
+namespace detail {
+struct owner_access {
+  template <class T, class E, class... Tags>
+  static erased_owner& of(tensor<T, E, Tags...>& t) noexcept {
+    return t.owner_;
+  }
+};
+}  // namespace detail
+
+/// An owner, too, is adaptable, where the host can reach its memory.
+template <class T, extent... E, class... Tags>
+  requires(host_devices.contains(view<T, extents<E...>, Tags...>::devices))
+struct adapter<tensor<T, extents<E...>, Tags...>> {
+  using owner = tensor<T, extents<E...>, Tags...>;
+  static T* data(const owner& t) { return t.data(); }
+  static tenon::shape shape(const owner& t) { return t.shape(); }
+  static tenon::strides strides(const owner& t) { return t.strides(); }
+};
+
+/// A typed view made exportable: `keep_alive` lives as long as anyone uses the tensor. Errors: no_memory.
+template <class T, extent... E, class... Tags, class Owner>
+[[nodiscard]] errc try_borrow(const view<T, extents<E...>, Tags...>& v, Owner&& keep_alive, tensor<T, extents<E...>, Tags...>& to,
+                              failure& why) noexcept {
+  static_assert(!std::is_lvalue_reference_v<Owner>, "[borrow] ownership moves: pass std::move(keep_alive), or a copy");
+  storage s;
+  auto* data = const_cast<std::remove_const_t<T>*>(v.data());
+  const std::size_t bytes = static_cast<std::size_t>(v.numel()) * sizeof(T);
+  if (const errc c = storage::try_adopt(std::move(keep_alive), data, bytes, s, why, v.device().id); c != errc::ok) return c;
+  to.hold(v, detail::erase(s));
+  return errc::ok;
+}
+#if TENON_EXCEPTIONS
+template <class T, extent... E, class... Tags, class Owner>
+tensor<T, extents<E...>, Tags...> borrow(const view<T, extents<E...>, Tags...>& v, Owner keep_alive) {
+  tensor<T, extents<E...>, Tags...> t;
+  if (failure f; try_borrow(v, std::move(keep_alive), t, f) != errc::ok) [[unlikely]]
+    detail::raise(f);
+  return t;
+}
+#endif
 
 namespace detail {
 template <class T, class E, class... Tags, managed_struct M>
@@ -147,7 +192,7 @@ template <class T, class E, class... Tags, managed_struct M>
 }
 struct import_access {
   template <class T, class E, class... Tags, managed_struct M>
-  [[gnu::always_inline]] static tensor<T, E, Tags...> import(handle<M>& h, const import_options& o) {
+  [[gnu::always_inline]] static tensor<T, E, Tags...> make(handle<M>& h, const import_options& o) {
     tensor<T, E, Tags...> t{to_be_filled{}};
     if (comes_in_plainly(h, o, t.view_)) [[likely]]
       t.owner_ = erase(h);
@@ -175,12 +220,12 @@ template <class T, class E, class... Tags, managed_struct M>
 template <class T, class E, class... Tags, managed_struct M>
   requires detail::is_extents<E>
 [[nodiscard]] tensor<T, E, Tags...> from_dlpack(handle<M>&& h, const import_options& o) {
-  return detail::import_access::import <T, E, Tags...>(h, o);
+  return detail::import_access::make<T, E, Tags...>(h, o);
 }
 template <class T, class E, class... Tags, managed_struct M>
   requires detail::is_extents<E>
 [[nodiscard]] tensor<T, E, Tags...> from_dlpack(handle<M>&& h) {
-  return detail::import_access::import <T, E, Tags...>(h, import_options{});
+  return detail::import_access::make<T, E, Tags...>(h, import_options{});
 }
 #endif
 }  // namespace tenon

@@ -21,16 +21,18 @@ class view<T, extents<E...>, Tags...> {
   using tags = detail::view_tags<Tags...>;
   static constexpr int n = shape_in_type::rank;
   static constexpr bool one_device = tags::devices.size() == 1;
+  static constexpr bool hosted = one_device && host_devices.contains(tags::devices);  // then its number is 0
   static constexpr bool gapless = tags::right || tags::left;
   static constexpr std::size_t slots = n ? static_cast<std::size_t>(n) : 1;
-  struct nothing {};
+  struct no_steps {};
+  struct no_device {};
   struct steps {
     extent d[slots];
   };
   T* data_ = nullptr;
   extent extents_[slots];
-  [[no_unique_address]] std::conditional_t<gapless, nothing, steps> strides_;
-  [[no_unique_address]] std::conditional_t<one_device, nothing, tenon::device> device_{};
+  [[no_unique_address]] std::conditional_t<gapless, no_steps, steps> strides_;
+  [[no_unique_address]] std::conditional_t<hosted, no_device, tenon::device> device_{};
   friend detail::view_access;
 
  public:
@@ -49,7 +51,7 @@ class view<T, extents<E...>, Tags...> {
     for (int i = 0; i < n; ++i) extents_[i] = s[i];
     if constexpr (!gapless)
       for (int i = 0; i < n; ++i) strides_.d[i] = st[i];
-    if constexpr (!one_device) device_ = where;
+    if constexpr (!hosted) device_ = where;
   }
   /// A view that promises less: of const elements, with fewer known extents, of any strides, on more devices.
   template <class U, extent... F, class... Ts>
@@ -89,13 +91,13 @@ class view<T, extents<E...>, Tags...> {
     return s;
   }
   constexpr tenon::device device() const noexcept {
-    if constexpr (one_device) return {devices.first(), 0};
+    if constexpr (hosted) return {devices.first(), 0};
+    else if constexpr (one_device) return {devices.first(), device_.id};
     else return device_;
   }
   constexpr extent numel() const noexcept {
+    if (!data_) return 0;  // also before anything was viewed, whatever the extents
     extent all = 1;
-    for (int i = 0; i < n; ++i)
-      if (extent_of(i) == 0) return 0;  // whatever the others say
     for (int i = 0; i < n; ++i) all *= extent_of(i);
     return all;
   }
@@ -144,6 +146,11 @@ class view<T, extents<E...>, Tags...> {
   {
     return {data_, shape()};
   }
+  constexpr operator view<const T, cpu>() const noexcept
+    requires(!std::is_const_v<T> && tags::right && host_devices.contains(devices))
+  {
+    return {data_, shape()};
+  }
   constexpr operator strided_view<T, cpu>() const noexcept
     requires(host_devices.contains(devices))
   {
@@ -165,7 +172,7 @@ struct view_access {
   template <class V>
   static constexpr void place(V& v, typename V::element_type* p, device where) noexcept {
     v.data_ = p;
-    if constexpr (!V::one_device) v.device_ = where;
+    if constexpr (!V::hosted) v.device_ = where;
   }
 };
 }  // namespace detail
@@ -177,12 +184,12 @@ inline constexpr bool is_typed_view<view<T, extents<E...>, Tags...>> = true;
 
 /// Typed views, too, are adaptable, where the host can reach them.
 template <class T, extent... E, class... Tags>
+  requires(host_devices.contains(view<T, extents<E...>, Tags...>::devices))
 struct adapter<view<T, extents<E...>, Tags...>> {
   using V = view<T, extents<E...>, Tags...>;
   static T* data(const V& v) { return v.data(); }
   static tenon::shape shape(const V& v) { return v.shape(); }
   static tenon::strides strides(const V& v) { return v.strides(); }
-  static tenon::device device(const V& v) { return v.device(); }
   static constexpr bool borrows = true;
 };
 }  // namespace tenon

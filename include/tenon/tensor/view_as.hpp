@@ -37,8 +37,9 @@ template <class V, tensor_struct D>
   static_assert(sizeof t.dtype == sizeof wanted);
   const device where{static_cast<device_type>(t.device.device_type), static_cast<std::int32_t>(t.device.device_id)};
   const bool there = V::devices.size() == 1 ? where.type == V::devices.first() : V::devices.contains(where.type);
+  constexpr bool handles = !(V::devices & opaque_devices).empty();
   if (t.ndim != n || std::memcmp(&t.dtype, &wanted, sizeof wanted) != 0 || !there || (flags & unwanted) ||
-      (!std::is_const_v<T> && !writable) || (where.id < 0 && where.type != device_type::cpu))
+      (!std::is_const_v<T> && !writable) || (where.id < 0 && where.type != device_type::cpu) || (handles && t.byte_offset != 0))
     return false;
   extent* const shape = view_access::extents(v);
   const auto keep = [&](int i, extent e, extent step) {
@@ -94,8 +95,11 @@ template <class V, class X>
   } else {
     a = detail::describe(x);
   }
-  if (a.device.id == device::any_number) a.device.id = 0;
-  return detail::view_closely(detail::read_array(a), {}, to, why);
+  const std::int32_t number = a.device.id;
+  if (number == device::any_number) a.device.id = 0;  // a view of a device's memory knows its kind alone
+  if (const errc c = detail::view_closely(detail::read_array(a), {}, to, why); c != errc::ok) return c;
+  detail::view_access::place(to, to.data(), {a.device.type, number});
+  return errc::ok;
 }
 #if TENON_EXCEPTIONS
 namespace detail {
@@ -122,5 +126,11 @@ V view_as(X&& x) {
     detail::raise(f);
   return v;
 }
+template <class V, class X>
+  requires is_typed_view<V>
+V view_as(X* pointer) = delete;  // pass the struct itself: view_as<V>(*pointer)
+template <class V, managed_struct M>
+  requires is_typed_view<V>
+V view_as(const M& managed) = delete;  // pass what it manages: view_as<V>(managed.dl_tensor)
 #endif
 }  // namespace tenon
