@@ -59,8 +59,8 @@ struct described {
   oracle::sample s;
   M managed{};
   import_options options;
-  bool known_type = false, float_type = false, host = false, spoken = true, read_only = false,
-       padded = false;  // padded: of small elements
+  bool known_type = false, float_type = false, host = false, spoken = true, read_only = false, strides_missed = false;
+  bool padded = false;  // small elements have a byte each
 
   explicit described(bytes_in& in) {
     const auto switches = in.number<std::uint8_t>();
@@ -103,12 +103,18 @@ struct described {
     host = t.device.device_type == 1;
     s.width = padded ? 1 : type.bytes();
     if (!padded && type.bits * type.lanes % 8 != 0) s.bits = std::int64_t{type.bits} * type.lanes;
+    const auto asked = in.number<std::uint8_t>();  // of the door
+    options.strict = asked & 1;
+    if (asked & 2) options.alignment = std::size_t{1} << (asked >> 4);
+    if (asked & 4) s.known_bytes = options.known_bytes = 1 + in.number<std::uint16_t>();
+    if constexpr (versioned_struct<M>) strides_missed = options.strict && !s.strided && s.ndim > 0 && managed.version.minor >= 2;
   }
   bool rank_fits() const { return s.ndim >= 0 && s.ndim <= max_rank; }
   /// Whether the arithmetic of an array with this alignment holds.
   bool lies_well(std::int64_t alignment, std::uint64_t& address) {
-    s.alignment = alignment;
-    return oracle::judge(s, address) == errc::ok;
+    const auto asked = static_cast<std::int64_t>(options.alignment);
+    s.alignment = alignment > asked ? alignment : asked;
+    return !strides_missed && oracle::judge(s, address) == errc::ok;
   }
 };
 
@@ -163,7 +169,10 @@ void typed(described<M> d, bool fits, bool writable) {
   auto take = [&]<class E, class... Tags>(const view<T, E, Tags...>&) {
     tensor<T, E, Tags...> t;
     const errc c = try_from_dlpack(h, t, why, d.options);
-    const bool lies = d.spoken && fits && d.float_type && d.host && d.lies_well(static_cast<std::int64_t>(V::alignment), address);
+    const auto where = d.managed.dl_tensor.device;
+    const bool there =
+        where.device_type == 1 || (where.device_id >= 0 && V::devices.contains(static_cast<device_type>(where.device_type)));
+    const bool lies = d.spoken && fits && d.float_type && there && d.lies_well(static_cast<std::int64_t>(V::alignment), address);
     bool good = lies && (!V::row_major || oracle::row_major(d.s)) && (!writable || !d.read_only);
     if (good && writable) {  // only where no elements share memory
       shape s;
@@ -191,6 +200,7 @@ void all_ways(const std::uint8_t* data, std::size_t size) {
   typed<view<float, dims<2>>>(d, two, true);
   typed<view<const float, dims<3>, layout_right, aligned<16>>>(d, three, false);
   typed<view<float, extents<dyn, 3>, layout_right>>(d, two && d.s.shape[1] == 3, true);
+  typed<view<const float, dims<2>, on<device_type::cpu, device_type::cuda_host>>>(d, two, false);
 }
 }  // namespace
 

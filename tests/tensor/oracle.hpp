@@ -14,6 +14,7 @@ struct sample {
   std::uint64_t base = 0, offset = 0;
   std::int64_t width = 4, alignment = 1;
   std::int64_t bits = 0;  // of an element, where elements share bytes: `width` then says nothing
+  std::uint64_t known_bytes = 0;  // behind base; 0: nobody knows
 };
 
 /// The strides that an accepted array has: those given, row-major ones for axes of one element, and for all where there is no element.
@@ -65,6 +66,7 @@ inline errc judge(const sample& s, std::uint64_t& address) {
   if (first < 0 || last > word_max) return errc::overflow;
   const auto half = [](wide at) { return at >> 63 & 1; };  // programs and kernels have one each: no array crosses
   if (half(first) != half(s.base) || half(last) != half(s.base)) return errc::overflow;
+  if (s.known_bytes && (low + offset < 0 || high + offset >= wide{s.known_bytes})) return errc::overflow;
   address = s.base + s.offset;
   return address % static_cast<std::uint64_t>(s.alignment) ? errc::alignment : errc::ok;
 }
