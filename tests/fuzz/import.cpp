@@ -200,7 +200,7 @@ void all_ways(const std::uint8_t* data, std::size_t size) {
   typed<view<float, dims<2>>>(d, two, true);
   typed<view<const float, dims<3>, layout_right, aligned<16>>>(d, three, false);
   typed<view<float, extents<dyn, 3>, layout_right>>(d, two && d.s.shape[1] == 3, true);
-  typed<view<const float, dims<2>, on<device_type::cpu, device_type::cuda_host>>>(d, two, false);
+  typed<view<const float, dims<2>, on_device<device_type::cpu, device_type::cuda_host>>>(d, two, false);
 }
 }  // namespace
 

@@ -276,11 +276,12 @@ TEST_CASE("memory of another device: no element is touched") {
   static_assert(std::is_same_v<decltype(transpose(x)), strided_view<float, elsewhere>>);
   const view<float, dims<1>, elsewhere> own(nowhere, shape{6}.d, strides{{1}}.d);
   static_assert(std::is_same_v<decltype(subview(own, 0)), strided_view<float, elsewhere>>);
-  const view<float, dims<1>, on<device_type::cuda>> cuda(nowhere, shape{6}.d, strides{{1}}.d);
-  static_assert(std::is_same_v<decltype(subview(cuda, 0)), strided_view<float, on<device_type::cuda>>>);
-  static_assert(device_traits<on<device_type::cuda>>::type == device_type::cuda);
+  const view<float, dims<1>, on_device<device_type::cuda>> cuda(nowhere, shape{6}.d, strides{{1}}.d);
+  static_assert(std::is_same_v<decltype(subview(cuda, 0)), strided_view<float, on_device<device_type::cuda>>>);
+  static_assert(device_traits<on_device<device_type::cuda>>::type == device_type::cuda);
   CHECK(subview(cuda, range{2, 4}).data() == nowhere + 2);
-  static_assert(std::is_same_v<part_of<view<int, dims<1>, on<device_type::cpu, device_type::cuda_host>>>, strided_view<int>>);
+  static_assert(
+      std::is_same_v<part_of<view<int, dims<1>, on_device<device_type::cpu, device_type::cuda_host>>>, strided_view<int>>);
   versioned p({1, 2, 3}, {3});
   p.dl().device = {12, 3};
   const auto t = from_dlpack<float, elsewhere>(p.give());

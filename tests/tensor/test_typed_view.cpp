@@ -51,7 +51,7 @@ TEST_CASE("E9 what a type does not promise is refused, with axis, got and expect
   CHECK(refused<view<float, dims<2>>>(p, {.assume_writable = true}).code == errc::ok);
   p.dl().device.device_type = 2;
   CHECK(refused<rows_of_three>(p).code == errc::device);
-  CHECK(refused<view<const float, dims<2>, on<device_type::cpu, device_type::cuda>>>(p).code == errc::ok);
+  CHECK(refused<view<const float, dims<2>, on_device<device_type::cpu, device_type::cuda>>>(p).code == errc::ok);
   p.dl().device.device_type = 33;  // 33 & 31 is 1
   CHECK(refused<rows_of_three>(p).code == errc::device);
   p.dl().device.device_type = 1 + 64;
@@ -121,7 +121,8 @@ TEST_CASE("a tensor or an array of one's own becomes a typed view") {
   static_assert(!std::is_convertible_v<view<float, dims<2>>, view<float, extents<2, 2>>>);
   static_assert(!std::is_convertible_v<view<float, dims<2>>, view<float, dims<2>, layout_right>>);
   static_assert(!std::is_convertible_v<view<float, dims<2>>, view<float, dims<2>, aligned<64>>>);
-  static_assert(std::is_convertible_v<view<float, dims<2>>, view<float, dims<2>, on<device_type::cpu, device_type::cuda>>>);
+  static_assert(
+      std::is_convertible_v<view<float, dims<2>>, view<float, dims<2>, on_device<device_type::cpu, device_type::cuda>>>);
 }
 
 TEST_CASE("H1 a typed import owns without a heap block, moves, and deletes once") {
@@ -322,7 +323,7 @@ TEST_CASE("B5 options that ask for more than the quick check are heard by typed 
 
 TEST_CASE("G3 a device without a number is refused, on any but the host") {
   versioned p({1, 2}, {2});
-  using V = view<const float, dims<1>, on<device_type::cpu, device_type::cuda>>;
+  using V = view<const float, dims<1>, on_device<device_type::cpu, device_type::cuda>>;
   p.dl().device = {1, -1};
   CHECK(refused<V>(p).code == errc::ok);
   p.dl().device = {2, -1};
@@ -426,12 +427,12 @@ TEST_CASE("G3 a copy is host memory, so a type that does not allow that is refus
   versioned pinned({1, 2, 3}, {2});
   pinned.dl().device = {3, 0};
   pinned.dl().byte_offset = 2;
-  tensor<const float, dims<1>, on<device_type::cuda_host>> t;
+  tensor<const float, dims<1>, on_device<device_type::cuda_host>> t;
   failure why;
   auto h = pinned.give();
   CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::if_needed}) == errc::alignment);
   CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::always}) == errc::device);
-  tensor<const float, dims<1>, on<device_type::cuda_host, device_type::cpu>> either;
+  tensor<const float, dims<1>, on_device<device_type::cuda_host, device_type::cpu>> either;
   CHECK(try_from_dlpack(h, either, why, {.copies = copy_policy::if_needed}) == errc::ok);
   CHECK(either.view().device().type == device_type::cpu);
 }

@@ -39,10 +39,10 @@ template <std::size_t Bytes>
 struct aligned {
   static_assert(Bytes > 0 && (Bytes & (Bytes - 1)) == 0, "[aligned] a power of two");
 };
-/// The memory is on one of these kinds of device: `on<device_type::cpu, device_type::cuda_host>`.
+/// The memory is on one of these kinds of device: `on_device<device_type::cpu, device_type::cuda_host>`.
 template <device_type... D>
-struct on {
-  static_assert(sizeof...(D) > 0, "[on] name at least one device");
+struct on_device {
+  static_assert(sizeof...(D) > 0, "[on_device] name at least one device");
 };
 
 namespace detail {
@@ -65,7 +65,7 @@ inline constexpr std::size_t alignment_of_tag<aligned<N>> = N;
 template <class Tag>
 inline constexpr device_set devices_of_tag{};
 template <device_type... D>
-inline constexpr device_set devices_of_tag<on<D...>>{D...};
+inline constexpr device_set devices_of_tag<on_device<D...>>{D...};
 template <class Tag>
 concept device_executor = std::same_as<Tag, cpu> || requires {
   { Tag::type } -> std::convertible_to<device_type>;
@@ -78,7 +78,7 @@ template <class... Tags>
 struct view_tags {
   static_assert(
       ((is_layout<Tags> || alignment_of_tag<Tags> || !devices_of_tag<Tags>.empty()) && ...),
-      "[view] after the extents come a layout (tenon::layout_right …), tenon::aligned<…>, and a device or tenon::on<…>");
+      "[view] after the extents come a layout (tenon::layout_right …), tenon::aligned<…>, and a device or tenon::on_device<…>");
   static_assert((0 + ... + is_layout<Tags>) <= 1, "[view] one layout at most");
   static constexpr bool right = (std::same_as<Tags, layout_right> || ...), left = (std::same_as<Tags, layout_left> || ...);
   static constexpr std::size_t alignment = [] {

@@ -10,7 +10,7 @@
 namespace tenon {
 /// A kind of device as the device of a view whose type names no executor. The host cannot reach it.
 template <device_type D>
-struct device_traits<on<D>> {
+struct device_traits<on_device<D>> {
   static constexpr device_type type = D;
   static constexpr bool host_accessible = false;
 };
@@ -34,9 +34,10 @@ template <class T, extent... E, class... Tags>
 struct device_in_type<view<T, extents<E...>, Tags...>> {
   static constexpr device_set devices = view<T, extents<E...>, Tags...>::devices;
   using named = typename decltype(executor_among<Tags...>())::type;
-  using type = std::conditional_t<
-      host_devices.contains(devices), cpu,
-      std::conditional_t<devices.size() != 1, void, std::conditional_t<std::is_void_v<named>, on<devices.first()>, named>>>;
+  using type =
+      std::conditional_t<host_devices.contains(devices), cpu,
+                         std::conditional_t<devices.size() != 1, void,
+                                            std::conditional_t<std::is_void_v<named>, on_device<devices.first()>, named>>>;
 };
 
 /// What is behind X: a tensor and a view are themselves, and so is what is adaptable; an owner with promises is its view.
