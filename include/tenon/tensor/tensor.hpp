@@ -273,9 +273,9 @@ array_ref describe(X& x) {
   using bare = std::remove_const_t<X>;
   if constexpr (is_tensor<bare>) {
     return x.describe();
-  } else if constexpr (requires { typename bare::view_type::extents_type; }) {
+  } else if constexpr (requires { requires is_extents<typename bare::view_type::extents_type>; }) {
     return describe(x.view());
-  } else if constexpr (requires { typename bare::extents_type; }) {  // a typed view, which knows its device
+  } else if constexpr (requires { requires is_extents<typename bare::extents_type>; }) {  // a typed view, which knows its device
     using T = typename bare::element_type;
     return {const_cast<std::remove_const_t<T>*>(x.data()),
             dtype_of<std::remove_const_t<T>>::value,
