@@ -105,7 +105,7 @@ def test_arguments_are_shared(ext):
     assert ext.address(a) == address(a) and ext.address(t) == address(t) and ext.reads_numpy()
 
 
-def test_arguments_hold_nothing_afterwards(ext):
+def test_K6_arguments_hold_nothing_afterwards(ext):
     a, t = np.zeros(16, np.float32), torch.zeros(16)
     buffer = bytearray(64)
     before = sys.getrefcount(a), sys.getrefcount(t)
@@ -251,7 +251,7 @@ def test_I5_a_refused_capsule_stays_its_owner_s(ext):
             assert ext.deleted() == before + 1
 
 
-def test_I6_max_version_first_and_without_on_TypeError(ext):
+def test_I6_K11_max_version_first_and_without_on_TypeError(ext):
     for take in (ext.take, pytenon.from_dlpack):
         new = producer(lambda k: ext.crafted(1))
         take(new), take(new)
@@ -567,7 +567,7 @@ def test_buffers_that_we_give():
 # -- what a function returns
 
 
-def test_arrays_that_a_function_returns(ext):
+def test_K8_arrays_that_a_function_returns(ext):
     for make, kind in ((ext.fresh_numpy, np.ndarray), (ext.fresh_torch, torch.Tensor)):
         x = make()
         assert type(x) is kind and x.tolist() == list(range(16)) and address(x) % 64 == 0

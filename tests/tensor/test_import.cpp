@@ -404,7 +404,7 @@ TEST_CASE("B3 F4 untyped imports take the types that DLPack 1.3 knows, and no ot
   CHECK(known == 4 + 4 + 3 + 3 + 1 + 1 + 8 + 3 * 3);
 }
 
-TEST_CASE("C8 sub-byte elements one a byte: known at run time as such, and exported as such") {
+TEST_CASE("C7 C8 sub-byte elements one a byte: known at run time as such, and exported as such") {
   for (const std::uint8_t code : {std::uint8_t{15}, std::uint8_t{16}, std::uint8_t{17}}) {
     const std::uint8_t bits = code == 17 ? 4 : 6;
     versioned p({1, 2}, {2, 2}, {4, 1});  // elements 2 and 3 are bytes 4 and 5
@@ -439,7 +439,7 @@ TEST_CASE("C8 sub-byte elements one a byte: known at run time as such, and expor
   CHECK_FALSE(from_dlpack(whole.give()).describe().padded);
 }
 
-TEST_CASE("F4 F5 packed elements: dense ones alone, and as many bytes as the bits take") {
+TEST_CASE("D10 F4 F5 packed elements: dense ones alone, and as many bytes as the bits take") {
   for (const std::int64_t n : {1, 2, 3, 4, 5, 15, 16}) {
     versioned p(std::vector<float>(8, 1.0f), {n});
     p.dl().dtype = {17, 4, 1};
