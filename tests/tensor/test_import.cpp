@@ -80,6 +80,18 @@ TEST_CASE("H1 moved, assigned and swapped handles still delete once") {
   CHECK(p.deleted == 1);
 }
 
+TEST_CASE("H1 a handle that was reset owns nothing any more") {
+  versioned p({1}, {1});
+  {
+    auto h = p.give();
+    h.reset();
+    CHECK_FALSE(h);
+    CHECK(p.deleted == 1);
+    h.reset();
+  }
+  CHECK(p.deleted == 1);
+}
+
 TEST_CASE("H2 a NULL deleter is legal and skipped") {
   versioned p({1, 2}, {2});
   p.managed.deleter = nullptr;

@@ -86,8 +86,9 @@ def without(command, *options):
     return kept
 
 
-def run_test(entry, program):
-    return common.run([program, *entry["cmd"][1:]], timeout=TIMEOUT, cwd=entry["workdir"] or BUILD, env={**os.environ, **entry["env"]})
+def run_test(entry, program, until_first=False):
+    stop = ["--abort"] if until_first else []  # the first failure says all
+    return common.run([program, *entry["cmd"][1:], *stop], timeout=TIMEOUT, cwd=entry["workdir"] or BUILD, env={**os.environ, **entry["env"]})
 
 
 @functools.cache
@@ -132,7 +133,7 @@ def check(path):
         link = [str(made) if word == old else word for word in without(link_command, "-o")]
         if trouble := common.compiles([*link, "-o", program], cwd=BUILD):
             return trouble
-        status, output = run_test(entry, program)
+        status, output = run_test(entry, program, until_first=any("Catch2" in word for word in link_command))
         if status == common.TIMED_OUT and fields.get("expect") != "hang":
             return f"neither passes nor fails; say `expect: hang` if that is meant\n{output}"
         return None if status else survived(fields)

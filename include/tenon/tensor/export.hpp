@@ -171,6 +171,9 @@ template <managed_struct M, class Owner>
          .remedy = "Export a copy: {.copies = tenon::copy_policy::if_needed}, or allow them: {.negative_strides = true}."});
   return export_array(a, std::forward<Owner>(owner), to, why);
 }
+template <class V>
+concept any_view =
+    is_view<V> || is_typed_view<V> || std::same_as<V, strided_view<typename V::element_type, typename V::device_type>>;
 constexpr bool plain(const export_options& o) noexcept { return o.copies != copy_policy::always && o.negative_strides; }
 }  // namespace detail
 
@@ -226,11 +229,7 @@ template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E,
 template <managed_struct M = dl::managed_tensor_versioned, class T, extent... E, class... Tags>
 handle<M> to_dlpack(const tensor<T, extents<E...>, Tags...>&, const export_options& = {}) =
     delete;  // this owner does not share: to_dlpack(std::move(t)), or std::move(t).share() first
-template <managed_struct M = dl::managed_tensor_versioned, class T, class Device>
-handle<M> to_dlpack(const strided_view<T, Device>&, const export_options& = {}) =
-    delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
-template <managed_struct M = dl::managed_tensor_versioned, class T, class Device, class... Promises>
-handle<M> to_dlpack(const view<T, Device, Promises...>&, const export_options& = {}) =
-    delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
+template <managed_struct M = dl::managed_tensor_versioned, detail::any_view V>
+handle<M> to_dlpack(const V&, auto...) = delete;  // a view owns nothing: export a tensor, or tenon::borrow(view, keep_alive)
 #endif
 }  // namespace tenon
