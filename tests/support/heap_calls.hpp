@@ -83,6 +83,10 @@ void* mmap(void* at, std::size_t n, int protection, int flags, int file, off_t o
   const auto align = static_cast<std::size_t>(a);
   return std::aligned_alloc(align, (n + align) / align * align);
 }
+[[gnu::noinline]] void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  tests::note_heap_call();
+  return std::malloc(n ? n : 1);
+}
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
