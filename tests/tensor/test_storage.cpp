@@ -156,6 +156,21 @@ TEST_CASE("the last copy may go on another thread") {
   CHECK(gone == 1);
 }
 
+TEST_CASE("of two holders the first to go leaves the memory to the other, in a process with threads too") {
+  std::thread([] {}).join();  // from here on the count is atomic
+  int gone = 0;
+  storage s;
+  tenon::failure why;
+  REQUIRE(storage::try_adopt(counted_owner(&gone), nullptr, 0, s, why) == errc::ok);
+  storage other = s;
+  CHECK_FALSE(s.sole());
+  s = {};
+  CHECK(gone == 0);
+  CHECK(other.sole());
+  other = {};
+  CHECK(gone == 1);
+}
+
 TEST_CASE("the counters add up across threads") {
   const auto before = tenon::bytes_moved();
   std::thread a([] {
