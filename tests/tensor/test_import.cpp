@@ -532,3 +532,23 @@ TEST_CASE("G3 a device of one's own imports its memory and nothing else, and can
   auto g = host.give();
   CHECK(tenon::try_from_dlpack(g, t, why) == errc::device);
 }
+
+TEST_CASE("B5 E2 strict or not, rank 0 needs no strides; the highest rank passes on either way in") {
+  versioned scalar({42}, {});
+  scalar.managed.version.minor = 3;
+  CHECK(from_dlpack<float>(scalar.give(), {.strict = true})[0] == 42);
+  for (const std::uint64_t known : {0, 12}) {
+    versioned deep({1, 2, 3}, {1, 1, 1, 1, 1, 1, 1, 3}, {3, 3, 3, 3, 3, 3, 3, 1});
+    CHECK(from_dlpack<float>(deep.give(), {.known_bytes = known})[2] == 3);
+  }
+}
+
+TEST_CASE("an import by another name says that name") {
+  versioned p({1, 2}, {2});
+  auto h = p.give();
+  tensor<double> t;
+  tenon::failure why;
+  CHECK(tenon::detail::import_owned("from_elsewhere", tenon::detail::read_managed(p.managed), h, t, why, {}) == errc::dtype);
+  CHECK(std::string(why.operation) == "from_elsewhere");
+  CHECK(h);
+}

@@ -29,7 +29,7 @@ CATCH = common.run(["pkg-config", "--cflags", "--libs", "catch2-with-main"])[1].
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" == ", " != "), (" != ", " == "), (" && ", " || "),
          (" || ", " && "), (" + ", " - "), (" - ", " + "), (" * ", " + "), (" % ", " * "), (" |= ", " &= "), (" += ", " -= "),
          ("true", "false"), ("false", "true"), (" = 0;", " = 1;"), (" = 1;", " = 0;"), ("++", "--"), ("!", ""), (" - 1", ""), (" + 1", "")]
-SKIP = re.compile(r"^\s*(//|#|static_assert|template|requires|using|namespace|friend|struct|class|\[\[|@)|static_assert|operator|gnu::|= delete|\.argument|\.remedy|\.relation")
+SKIP = re.compile(r"^\s*(//|#|static_assert|template|requires|using|namespace|friend|struct|class|\[\[|@)|static_assert|operator|gnu::|= delete|offsetof|\.argument|\.remedy|\.relation")
 STATEMENT = re.compile(r"^\s+(?!return|if|for|const|auto|constexpr|else|break|continue|case|default|do|while|switch|using|static|public|private|extent |std::|int |bool )[\w:>\-.\[\]*&]+(\(.*\)| [|+\-]?= .*);$")
 
 
@@ -71,11 +71,11 @@ def check(mutant):
         for k, test in enumerate(tests_of(header)):
             source = TESTS / f"test_{test}.cpp"
             plain = "int main(" in source.read_text()
-            command = [common.GXX, "-std=c++20", "-O0", "-w", "-DTENON_LONG=0", "-I", folder / "include", "-I", common.ROOT / "tests",
+            command = [common.CLANGXX if shutil.which(common.CLANGXX) else common.GXX, "-std=c++20", "-O0", "-w", "-DTENON_LONG=0", "-I", folder / "include", "-I", common.ROOT / "tests",
                        source, "-o", folder / "test", "-pthread", *([] if plain else CATCH)]
             if common.run(command)[0]:
                 return "invalid" if k == 0 else "killed"  # the others compile what the first does not use
-            if common.run([folder / "test"], timeout=60)[0]:
+            if common.run([folder / "test", *([] if plain else ["--abort"])], timeout=60)[0]:
                 return "killed"
         return "survived"
 

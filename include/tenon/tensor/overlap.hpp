@@ -43,8 +43,8 @@ inline overlap reaches(extent target, const overlap_axis* axes, int n, const ext
     for (; at > 0 && axes[at - 1].step < a.step; --at) axes[at] = axes[at - 1];
     axes[at] = a;
   }
-  extent reach[max_rank + 1]{};
-  for (int i = n - 1; i >= 0; --i) reach[i] = reach[i + 1] + axes[i].most * axes[i].step;
+  extent reach[max_rank + 1]{};  // of axis i and those behind it; that of the first is not asked for
+  for (int i = n - 1; i > 0; --i) reach[i] = reach[i + 1] + axes[i].most * axes[i].step;
   bool apart = true;
   for (int i = 0; i < n; ++i) apart = apart && axes[i].step > reach[i + 1];
   if (apart) return overlap::none;
