@@ -14,7 +14,9 @@ struct unguarded_tensor : tensor<> {
 };
 /// How the package holds tensors, for the door.
 struct holder {
-  static const tensor<>* held(PyObject* x) noexcept { return nb::isinstance<tensor<>>(x) ? nb::inst_ptr<tensor<>>(x) : nullptr; }
+  static const tensor<>* held(PyObject* x) noexcept {
+    return nb::isinstance<tensor<>>(x) && nb::inst_ready(x) ? nb::inst_ptr<tensor<>>(x) : nullptr;  // not one of __new__ alone
+  }
   static PyObject* make(tensor<>&& t) noexcept {
     try {
       return nb::cast(std::move(t)).release().ptr();

@@ -652,6 +652,14 @@ def test_the_report_says_what_speaks_what():
     assert f"bytes copied: {before + 24}," in info.report([])
 
 
+def test_an_object_of_new_alone_is_no_tensor():
+    t = pytenon.Tensor.__new__(pytenon.Tensor)
+    for use in (lambda: t.__dlpack__(max_version=(1, 3)), lambda: memoryview(t), lambda: pytenon.from_dlpack(t),
+                t.__dlpack_device__, lambda: np.from_dlpack(t)):
+        with pytest.raises((TypeError, BufferError, RuntimeError)):
+            use()
+
+
 def test_representation_is_readable():
     assert repr(pytenon.from_dlpack(np.arange(3, dtype=np.int32))) == "pytenon.Tensor([0, 1, 2], shape=(3,), dtype=int32)"
     assert repr(pytenon.from_dlpack(np.broadcast_to(np.float32(2), (2,)))) == "pytenon.Tensor([2, 2], shape=(2,), dtype=float32, readonly)"

@@ -10,7 +10,7 @@
 //     for (tenon::extent i = 0; i < in.numel(); ++i) out[i] = by * in[i];
 //     return ffi::Error::Success();
 //   }
-// Arguments are read-only, results may be written. A buffer does not say where it is: the host, or wrap it in tenon::on_device.
+// Arguments are read-only, results may be written. A buffer does not say where it is: the host, or wrap it in tenon::jax_buffer_on.
 #pragma once
 #include <xla/ffi/api/ffi.h>
 #include "tenon/interop/described.hpp"
@@ -69,14 +69,14 @@ struct jax_adapter {
 }  // namespace detail
 
 /// A buffer, or a result, of a function that is registered for another device than the host:
-/// `tenon::on_device(x, {tenon::device_type::cuda, 0})`.
+/// `tenon::jax_buffer_on(x, {tenon::device_type::cuda, 0})`.
 template <class B>
-struct on_device {
+struct jax_buffer_on {
   B buffer;
   device where;
 };
 template <class B>
-on_device(B, device) -> on_device<B>;
+jax_buffer_on(B, device) -> jax_buffer_on<B>;
 
 template <>
 struct adapter<xla::ffi::AnyBuffer> : detail::jax_adapter<xla::ffi::AnyBuffer, true> {};
@@ -90,8 +90,8 @@ struct adapter<xla::ffi::Result<B>> {
   static constexpr bool borrows = true;
 };
 template <class B>
-struct adapter<on_device<B>> {
-  static errc try_describe(const on_device<B>& b, array_ref& a, failure& why) noexcept {
+struct adapter<jax_buffer_on<B>> {
+  static errc try_describe(const jax_buffer_on<B>& b, array_ref& a, failure& why) noexcept {
     const errc c = adapter<B>::try_describe(b.buffer, a, why);
     a.device = b.where;
     return c;

@@ -95,7 +95,7 @@ struct opencv_options {
   bool assume_unwritten = false;  // as in leaving_options
 };
 /// Shares a tensor's memory and keeps it alive. A tensor of one axis is a column, one of none is 1 × 1.
-/// Errors: null_data, read_only, device, dtype, not_dense (a negative stride, or gaps between elements of the last axis), extent (above
+/// Errors: null_data, read_only, device, dtype, not_dense (a negative stride, gaps between elements of the last axis, axes that overlap or are not in order), extent (above
 /// INT_MAX, or more channels than CV_CN_MAX), rank, foreign; `to` is then untouched.
 template <class T>
 [[nodiscard]] errc try_to_opencv(const tensor<T>& t, cv::Mat& to, failure& why, const opencv_options& o = {}) noexcept {
@@ -136,6 +136,19 @@ template <class T>
     return detail::fail(why, errc::not_dense, op,
                         {.argument = "gaps between pixels", .axis = axes - 1, .remedy = "Pass tenon::copy(t)."});
   const int dims = axes < 2 ? 2 : axes;  // a vector is a column
+  std::size_t taken = each;  // OpenCV takes steps that are too short for a Mat without gaps, and reads past the memory
+  for (int i = dims - 1; a.data && i >= 0; --i) {
+    if (sizes[i] < 2) continue;
+    if (steps[i] < taken)
+      return detail::fail(why, errc::not_dense, op,
+                          {.argument = "axes that overlap, or are not in the order of their strides",
+                           .axis = i,
+                           .got = static_cast<std::int64_t>(steps[i]),
+                           .expected = static_cast<std::int64_t>(taken),
+                           .relation = "at least ",
+                           .remedy = "Pass tenon::copy(t)."});
+    taken = steps[i] * static_cast<std::size_t>(sizes[i]);
+  }
   try {
     cv::Mat m(dims, sizes, CV_MAKETYPE(depth, channels), a.data, steps);
     if (a.data) {

@@ -33,7 +33,8 @@ inline errc check_plain_torch(const char* op, const at::Tensor& t, failure& why)
 }  // namespace detail
 
 /// A tensor that requires grad is described as read-only: what is written behind autograd's back makes its gradients wrong.
-/// Errors: null_handle, value (conj, neg, sparse, meta, subclasses), rank, dtype, device, foreign (an exception of PyTorch's).
+/// Errors: null_handle, value (conj, neg, sparse, meta, subclasses), null_data (a storage that was freed), rank, dtype, device, foreign (an
+/// exception of PyTorch's).
 template <>
 struct adapter<at::Tensor> {
   static errc try_describe(const at::Tensor& t, array_ref& a, failure& why) noexcept {
@@ -49,6 +50,12 @@ struct adapter<at::Tensor> {
         a.shape.d[i] = t.sizes()[static_cast<std::size_t>(i)];
         a.strides.d[i] = t.strides()[static_cast<std::size_t>(i)];
       }
+      // A storage that was resized to nothing, as sharding libraries do, leaves tensors whose address is their offset alone.
+      std::int64_t last = t.storage_offset();
+      for (int i = 0; i < a.shape.rank(); ++i)
+        if (a.shape.d[i] > 1) last += (a.shape.d[i] - 1) * a.strides.d[i];
+      if (t.numel() != 0 && static_cast<std::int64_t>(t.storage().nbytes()) / static_cast<std::int64_t>(t.itemsize()) <= last)
+        return detail::fail(why, errc::null_data, op, {.argument = "a tensor whose storage was freed or made too short"});
       a.read_only = t.requires_grad();
       a.data = t.data_ptr();
       return errc::ok;

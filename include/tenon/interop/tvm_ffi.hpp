@@ -30,6 +30,17 @@ struct adapter<tvm::ffi::TensorView> {
     a.dtype = {static_cast<dtype_code>(t.dtype().code), t.dtype().bits, t.dtype().lanes};
     a.device = {static_cast<device_type>(t.device().device_type), t.device().device_id};
     a.read_only = false;
+    if (t.byte_offset() > static_cast<std::uint64_t>(INT64_MAX))
+      return detail::fail(why, errc::overflow, op,
+                          {.argument = "byte_offset",
+                           .got = static_cast<std::int64_t>(t.byte_offset()),
+                           .expected = INT64_MAX,
+                           .relation = "at most "});
+    if (t.byte_offset() != 0 && detail::opaque_devices.contains(a.device.type))
+      return detail::fail(why, errc::value, op,
+                          {.argument = "byte_offset, where data is a handle and no address",
+                           .got = static_cast<std::int64_t>(t.byte_offset()),
+                           .expected = 0});
     a.data = t.data_ptr() ? static_cast<std::byte*>(t.data_ptr()) + t.byte_offset() : nullptr;
     return errc::ok;
   }

@@ -41,7 +41,7 @@ ffi::Error total(ffi::Buffer<ffi::F32> x, ffi::ResultBufferR0<ffi::F32> y) {
 ffi::Error elsewhere(ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer>) {
   matrix_in in;
   tenon::failure why;
-  const auto c = tenon::try_view_as(tenon::on_device(x, {tenon::device_type::cuda, 1}), in, why);
+  const auto c = tenon::try_view_as(tenon::jax_buffer_on(x, {tenon::device_type::cuda, 1}), in, why);
   return c == errc::ok ? ffi::Error::Success() : tenon::jax_error(why);
 }
 /// The element type, as ours: code · 1000 + bits.

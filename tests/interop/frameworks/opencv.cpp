@@ -88,6 +88,7 @@ void out() {
   refuse(over<const float>(values, {6}), tenon::errc::read_only, "assume_unwritten");
   refuse(over(values + 5, {6}, {{-1}}), tenon::errc::not_dense, "negative stride");
   refuse(over(values, {2, 3}, {{12, 2}}), tenon::errc::not_dense, "last axis");
+  refuse(over<const float>(values, {1000, 4}, {{0, 1}}), tenon::errc::not_dense, "overlap", {.assume_unwritten = true});
   refuse(over(values, {2, 2, 3}, {{12, 4, 1}}), tenon::errc::not_dense, "pixels", {.channels = true});
   refuse(over(values, {1, 600}), tenon::errc::extent, "got 600, expected at most 512", {.channels = true});
   std::int64_t longs[1]{};

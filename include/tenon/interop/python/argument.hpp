@@ -82,7 +82,12 @@ class argument {
   tenon::detail::erased_owner held_{};
 
   [[gnu::cold, gnu::noinline]] errc take_closely(PyObject* x, refusal& why, const object_options& o) noexcept {
-    PyErr_Clear();  // of a fast path that gave up
+    // A fast path that gave up may have left an exception; an interrupt is none of its own.
+    if (PyErr_Occurred() && (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)))
+      return detail::pass_on(why);
+    PyErr_Clear();
+    why.raised = false;  // of an earlier call
+    why.got[0] = why.expected[0] = 0;
     view_ = V{};
     using T = typename V::element_type;
     constexpr bool writes = !std::is_const_v<T>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Capsules of both generations: "dltensor_versioned" and "dltensor". What is made here frees itself if nobody takes it. What comes in
-// is renamed only after every check has passed, so that on an error its producer still owns it. Needs CPython's API only.
+// Capsules of both generations: "dltensor_versioned" and "dltensor". What is made here frees itself if nobody takes it. What comes in is
+// used from before the import on, for a deleter may run Python code, and named back on an error: then its producer still owns it. Needs
+// CPython's API only.
 #pragma once
 #include <Python.h>
 #include "tenon/interop/python/object.hpp"
@@ -35,13 +36,17 @@ namespace detail {
 template <managed_struct M, class T, class Device>
 errc take_capsule(PyObject* capsule, tensor<T, Device>& to, refusal& why, const import_options& o) noexcept {
   handle<M> h(static_cast<M*>(PyCapsule_GetPointer(capsule, capsule_name<M>)));
-  if (const errc c = try_from_dlpack(h, to, why.why, o); c != errc::ok) {
-    (void)h.release();
-    return c;
-  }
+  // Used from here on: a copy, or what `to` held before, lets go of its owner below, and a deleter may run Python code.
+  const PyCapsule_Destructor destructor = PyCapsule_GetDestructor(capsule);
   PyCapsule_SetName(capsule, used_capsule_name<M>);
   PyCapsule_SetDestructor(capsule, nullptr);  // some do not look at the name
-  return errc::ok;
+  const errc c = try_from_dlpack(h, to, why.why, o);
+  if (c != errc::ok) {
+    (void)h.release();
+    PyCapsule_SetName(capsule, capsule_name<M>);
+    PyCapsule_SetDestructor(capsule, destructor);
+  }
+  return c;
 }
 }  // namespace detail
 

@@ -29,6 +29,15 @@ inline PyObject* class_attribute(PyTypeObject* type, const char* name) noexcept 
   Py_XDECREF(a);
   return a;
 }
+/// A question that a class answers: a C descriptor of a type that cannot change, which may be called and kept without a reference; None
+/// for anything else, which is asked by its name; null where there is no such thing.
+inline PyObject* question(PyTypeObject* type, const char* name) noexcept {
+  const object a = object::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
+  if (!a) return PyErr_Clear(), nullptr;
+  const bool of_c = Py_IS_TYPE(a.get(), &PyGetSetDescr_Type) || Py_IS_TYPE(a.get(), &PyMethodDescr_Type);
+  PyTypeObject* const home = of_c ? PyDescr_TYPE(a.get()) : nullptr;
+  return home && !PyType_HasFeature(home, Py_TPFLAGS_HEAPTYPE) && PyType_IsSubtype(type, home) ? a.get() : Py_None;
+}
 /// Fake, distributed and other wrapped tensors of torch have no memory that may be read, and its table would not say so.
 inline bool dispatches_by_itself(PyTypeObject* type) noexcept {
   PyObject* const own = class_attribute(type, "__torch_dispatch__");
@@ -52,9 +61,9 @@ inline dialect look_at(PyTypeObject* type) noexcept {
   d.table = exchange_api_of(type);
   if (!d.table) return d;
   d.wraps = dispatches_by_itself(type);
-  d.requires_grad = class_attribute(type, "requires_grad");
-  d.is_neg = class_attribute(type, "is_neg");
-  d.is_conj = class_attribute(type, "is_conj");
+  d.requires_grad = question(type, "requires_grad");
+  d.is_neg = question(type, "is_neg");
+  d.is_conj = question(type, "is_conj");
   return d;
 }
 

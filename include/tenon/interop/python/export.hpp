@@ -61,7 +61,8 @@ inline bool integers(PyObject* pair, std::int64_t& first, std::int64_t& second) 
     } else if (key == "dl_device") {
       if (v == Py_None) continue;
       std::int64_t type = 0, id = 0;
-      if (!detail::integers(v, type, id)) return detail::refuse_keyword(why, name, v, "(device type, number) or None");
+      if (!detail::integers(v, type, id) || type != static_cast<std::int32_t>(type) || id != static_cast<std::int32_t>(id))
+        return detail::refuse_keyword(why, name, v, "(device type, number) or None");
       to.other_device = true;
       to.where = {static_cast<device_type>(type), static_cast<std::int32_t>(id)};
     } else if (key == "stream") {

@@ -167,7 +167,7 @@ inline PyObject* make_numpy(void* data, const shape& s, const strides& by, std::
 }  // namespace detail
 
 /// A numpy.ndarray over the tensor's memory, read-only where the tensor is, as a new reference; null with an exception set: BufferError
-/// (no data; a type that NumPy has not), MemoryError, ImportError.
+/// (no data), MemoryError, ImportError, RuntimeError (a type that NumPy has not).
 template <class T>
 [[nodiscard]] PyObject* to_numpy(const tensor<T>& t) noexcept {
   if (!__atomic_load_n(&detail::numpy_from_dlpack, __ATOMIC_ACQUIRE) && !detail::find_numpy()) return nullptr;
@@ -182,7 +182,7 @@ template <class T>
   return detail::describe_for(t, h, "to_numpy", true) ? detail::make_numpy_by_protocol(h) : nullptr;
 }
 /// A torch.Tensor over the tensor's memory, as a new reference; null with an exception set: BufferError (read-only memory, which torch
-/// would write to; a negative stride; no data), MemoryError, ImportError.
+/// would write to; a negative stride; no data), MemoryError, ImportError, RuntimeError (a type that torch has not).
 template <class T>
 [[nodiscard]] PyObject* to_torch(const tensor<T>& t) noexcept {
   if (!detail::torch_table && !detail::find_torch()) return nullptr;

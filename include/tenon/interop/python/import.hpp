@@ -183,6 +183,8 @@ errc take_by_method(PyObject* x, dialect& d, tensor<T, Device>& to, refusal& why
 template <class T, class Device>
 [[nodiscard]] errc try_from_object(PyObject* x, tensor<T, Device>& to, refusal& why, const object_options& o = {}) noexcept {
   detail::run_waiting_errands();
+  why.raised = false;  // of an earlier call
+  why.got[0] = why.expected[0] = 0;
   if (const errc c = try_stream(device_traits<Device>::type, o.stream, why, o.operation); c != errc::ok) return c;
   if (PyCapsule_CheckExact(x)) return try_from_capsule(x, to, why, o.memory, o.operation, o.argument);
   dialect spare;

@@ -105,8 +105,11 @@ struct producer {
       (void)h.release();
       return O::refuse(why), -1;
     }
+    storage kept = t.owner();
     *to = O::make(std::move(t));
-    return *to ? 0 : -1;
+    if (*to) return 0;
+    (void)kept.detach();  // without memory: the block is lost, so that the struct is still the caller's
+    return -1;
   }
   static int borrow(void* x, dl::tensor* to) noexcept {
     auto* const self = static_cast<PyObject*>(x);

@@ -95,7 +95,10 @@ inline void write_message(tenon::detail::text_buffer& to, const refusal& r) noex
 }
 /// Raises it as Python's own exception of that kind. A package with classes of its own has a function like this one.
 inline void set_exception(const refusal& r) noexcept {
-  if (r.raised) return;
+  if (r.raised) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_BufferError, "a producer failed and did not say why");
+    return;
+  }
   tenon::detail::text_buffer text;
   write_message(text, r);
   PyErr_SetString(builtin_exception(exception_kind_of(r.why.code)), text.c_str());
