@@ -58,16 +58,7 @@ inline errc expect_device(PyObject* x, device_type wanted, refusal& why, const o
   if (!PyErr_Occurred() || !PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError))
     return pass_on(why);
   char said[160], place[64], kind[96];
-#if PY_VERSION_HEX >= 0x030C0000
-  const object raised = object::steal(PyErr_GetRaisedException());
-#else
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  const object raised = object::steal(value);
-#endif
+  const object raised = take_exception();
   why.raised = false;
   why.got[0] = 0;
   text_of(raised.get(), said, sizeof said);

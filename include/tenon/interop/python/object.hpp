@@ -33,6 +33,20 @@ class object {
   explicit operator bool() const noexcept { return p_ != nullptr; }
 };
 
+/// The exception that is set, as an object, and none is set any more.
+inline object take_exception() noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  return object::steal(PyErr_GetRaisedException());
+#else
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return object::steal(value);
+#endif
+}
+
 /// Puts an exception that is on its way aside, and back at the end: for what may run Python code meanwhile.
 class pending_exception {
 #if PY_VERSION_HEX >= 0x030C0000

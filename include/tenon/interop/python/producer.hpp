@@ -178,16 +178,7 @@ struct producer {
   }
   static void as_buffer_error() noexcept {
     refusal r;
-#if PY_VERSION_HEX >= 0x030C0000
-    const object raised = object::steal(PyErr_GetRaisedException());
-#else
-    PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-    PyErr_Fetch(&type, &value, &trace);
-    PyErr_NormalizeException(&type, &value, &trace);
-    Py_XDECREF(type);
-    Py_XDECREF(trace);
-    const object raised = object::steal(value);
-#endif
+    const object raised = take_exception();
     detail::text_of(raised.get(), r.got, sizeof r.got);
     PyErr_SetString(PyExc_BufferError, r.got);
   }
