@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An element type whose trait says another size than it has.
 // expect: [from_dlpack] tenon::dtype_of<T> says another size than sizeof(T)
-// expect-max-lines: 20
+// expect-max-lines: 16
 // control: -DFIXED
 #include <tenon/tensor/import.hpp>
 struct half {

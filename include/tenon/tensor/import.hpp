@@ -76,16 +76,24 @@ template <managed_struct M>
                   {.argument = "DLPack major version", .got = h->version.major, .expected = dl::spoken.major});
   return errc::ok;
 }
+template <class T>
+inline constexpr bool says_its_size = dtype_of<std::remove_const_t<T>>::value.bytes() == sizeof(T);
+/// Called at the doors too, so that a compiler's way back to the user's line is short.
+template <class T>
+constexpr void expect_element() noexcept {
+  if constexpr (!std::is_void_v<T>) {
+    static_assert(element<T>, "[from_dlpack] this type is no element: specialise tenon::dtype_of<T>");
+    if constexpr (element<T>) static_assert(says_its_size<T>, "[from_dlpack] tenon::dtype_of<T> says another size than sizeof(T)");
+  }
+}
 /// What an element type asks for; void: nothing.
 template <class T>
 constexpr import_request request_of_element() noexcept {
+  expect_element<T>();
   import_request want;
-  if constexpr (!std::is_void_v<T>) {
-    static_assert(element<T>, "[from_dlpack] this type is no element: specialise tenon::dtype_of<T>");
+  if constexpr (element<T>) {
     want.any_dtype = false;
     want.dtype = dtype_of<std::remove_const_t<T>>::value;
-    static_assert(dtype_of<std::remove_const_t<T>>::value.bytes() == sizeof(T),
-                  "[from_dlpack] tenon::dtype_of<T> says another size than sizeof(T)");
     want.alignment = alignof(T);
     want.writable = !std::is_const_v<T>;
   }
@@ -119,6 +127,7 @@ template <class T, class Device, class Owner>
 template <class T = void, class Device = cpu, managed_struct M>
   requires(!detail::is_extents<Device>)
 [[nodiscard]] errc try_from_dlpack(handle<M>& h, tensor<T, Device>& to, failure& why, const import_options& o = {}) noexcept {
+  detail::expect_element<T>();
   if (const errc c = detail::check_handle(h, why); c != errc::ok) return c;
   return detail::import_owned("from_dlpack", detail::read_managed(*h), h, to, why, o);
 }
