@@ -83,7 +83,8 @@ template <class T>
 constexpr void expect_element() noexcept {
   if constexpr (!std::is_void_v<T>) {
     static_assert(element<T>, "[from_dlpack] this type is no element: specialise tenon::dtype_of<T>");
-    if constexpr (element<T>) static_assert(says_its_size<T>, "[from_dlpack] tenon::dtype_of<T> says another size than sizeof(T)");
+    if constexpr (element<T>)
+      static_assert(says_its_size<T>, "[from_dlpack] tenon::dtype_of<T> says another size than sizeof(T)");
   }
 }
 /// What an element type asks for; void: nothing.
