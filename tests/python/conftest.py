@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import pytest
+from door import built, ext  # noqa: F401  (fixtures)
 
 torch = pytest.importorskip("torch")
 

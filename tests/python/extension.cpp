@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An extension module over the headers alone, without a binding library: what test_door.py calls. Built by that test.
+// An extension module over the headers alone, without a binding library: what tests/python/test_door_*.py call. Built by door.py.
 #include <tenon/interop/python.hpp>
 
 #include <cstring>

@@ -224,3 +224,30 @@ def test_producers_whose_types_are_made_in_a_loop():
 
     for _ in range(2):
         assert pytenon.from_dlpack(outer(7)).numpy()[1] == 7
+
+
+def test_the_report_says_what_speaks_what():
+    from pytenon import info
+    text = info.report(["numpy"])
+    for said in (f"pytenon: {pytenon.__version__}", "tenon: 0.1.0", "compiler: ", "dlpack spoken: 1.3", "dlpack.h seen: ", "bytes copied: ",
+                 f"numpy {np.__version__}: versioned, legacy, into pytenon: shared"):
+        assert said in text, text
+    assert "torch" not in text
+    before = pytenon.bytes_moved()["copied"]
+    pytenon.from_dlpack(np.zeros(3)).copy()
+    assert f"bytes copied: {before + 24}," in info.report([])
+
+
+def test_an_object_of_new_alone_is_no_tensor():
+    t = pytenon.Tensor.__new__(pytenon.Tensor)
+    for use in (lambda: t.__dlpack__(max_version=(1, 3)), lambda: memoryview(t), lambda: pytenon.from_dlpack(t),
+                t.__dlpack_device__, lambda: np.from_dlpack(t)):
+        with pytest.raises((TypeError, BufferError, RuntimeError)):
+            use()
+
+
+def test_representation_is_readable():
+    assert repr(pytenon.from_dlpack(np.arange(3, dtype=np.int32))) == "pytenon.Tensor([0, 1, 2], shape=(3,), dtype=int32)"
+    assert repr(pytenon.from_dlpack(np.broadcast_to(np.float32(2), (2,)))) == "pytenon.Tensor([2, 2], shape=(2,), dtype=float32, readonly)"
+    assert repr(pytenon.from_dlpack(np.zeros((0, 3)))) == "pytenon.Tensor(shape=(0, 3), dtype=float64)"
+    assert "shape=(2,), dtype=complex64" in repr(pytenon.from_dlpack(np.zeros(2, np.complex64)))
