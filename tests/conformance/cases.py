@@ -2,7 +2,7 @@
 """The crash matrix: 36 crafted tensors, each in both generations of the struct, and 10 that differ in version and flags. Numbers in
 the page are 1, 2, 3 … and `data` points at 513, so that a wrong address is a wrong sum.
 
-must: "ok" it comes in and its sum is right; "error" it is refused; "any" either. The rules are those of README.md."""
+must: "ok" it comes in and its sum is right; "error" it is refused; "any" one of these two. The rules are those of README.md."""
 import collections
 import struct
 
@@ -71,8 +71,8 @@ VERSIONS = {
     "v_readonly": Case("any", "C3", dict(flags=1, strides=(1,)), read_only=True),
     "v_copied": ok("C6", flags=2, strides=(1,)),
     "v_padded_f32": either("C7", flags=4, strides=(1,)),
-    # The bytes 44 00 80 00: as numbers of a byte each 2, 0, 0, 0; taken for packed ones they would be 2, 2, 0, 0.
-    "v_padded_fp4": either("C8", 2.0, flags=4, dtype=(17, 4), byte_offset=3, strides=(1,)),
+    # The bytes 06 07 08 09: as numbers of a byte each 4, 6, -0, -0.5; taken for packed ones they are 4, 0, 6, 0.
+    "v_padded_fp4": either("C8", 9.5, flags=4, dtype=(17, 4), byte_offset=6, strides=(1,)),
     "v_flag63": ok("B6", flags=1 << 63, strides=(1,)),
 }
 assert len(MATRIX) == 36 and len(VERSIONS) == 10

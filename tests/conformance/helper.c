@@ -8,28 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-typedef struct {
-  void* data;
-  int32_t device_type, device_id, ndim;
-  uint8_t code, bits;
-  uint16_t lanes;
-  int64_t *shape, *strides;
-  uint64_t byte_offset;
-} tensor;
-typedef struct legacy {
-  tensor dl;
-  void* manager;
-  void (*deleter)(struct legacy*);
-} legacy;
-typedef struct versioned {
-  uint32_t major, minor;
-  void* manager;
-  void (*deleter)(struct versioned*);
-  uint64_t flags;
-  tensor dl;
-} versioned;
-_Static_assert(sizeof(tensor) == 48 && sizeof(legacy) == 64 && sizeof(versioned) == 80, "DLPack's layout");
+#include "structs.h"
 
 enum { page = 4096, axes = 80 };
 
@@ -65,7 +44,7 @@ static void delete_versioned(versioned* t) { deleted(t->manager); }
 
 static float bfloat(int i) { return (float)(i % 128 + 1); }
 static void fill(char* memory, int code, int bits) {
-  for (int i = 0; i < page * 8 / bits; ++i) {
+  for (int i = 0; i < page * 8 / (bits < 8 ? 8 : bits); ++i) {
     const int64_t whole = i + 1;
     if (code == 2 && bits == 64) ((double*)memory)[i] = (double)whole;
     else if (code == 2 && bits == 32) ((float*)memory)[i] = (float)whole;
@@ -75,6 +54,7 @@ static void fill(char* memory, int code, int bits) {
     } else if (code == 6) memory[i] = (char)(i & 1);
     else if (bits == 64) ((int64_t*)memory)[i] = whole;
     else if (bits == 32) ((int32_t*)memory)[i] = (int32_t)whole;
+    else if (code == 17) memory[i] = (char)(i % 16); /* padded: a byte each */
     else if (bits == 8) memory[i] = (char)(i % 100);
   }
 }
@@ -86,7 +66,7 @@ void* make(const recipe* r) {
   m->r = *r;
   m->memory = p + page;
   const int plain = (r->code == 2 || r->code == 0) && (r->bits == 32 || r->bits == 64);
-  if (plain || r->code == 4 || r->code == 6 || (r->code < 2 && r->bits == 8)) fill(m->memory, r->code, r->bits);
+  if (plain || r->code == 4 || r->code == 6 || r->code == 17 || (r->code < 2 && r->bits == 8)) fill(m->memory, r->code, r->bits);
   else fill(m->memory, 2, 32);
   memcpy(m->shape, r->shape, sizeof m->shape);
   memcpy(m->strides, r->strides, sizeof m->strides);
@@ -123,9 +103,6 @@ typedef struct {
   int64_t shape[8], strides[8];
 } seen;
 
-static tensor* tensor_of(int is_versioned, void* managed) {
-  return is_versioned ? &((versioned*)managed)->dl : &((legacy*)managed)->dl;
-}
 void look(int is_versioned, void* managed, seen* s) {
   const tensor* t = tensor_of(is_versioned, managed);
   memset(s, 0, sizeof *s);

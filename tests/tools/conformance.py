@@ -74,7 +74,7 @@ def found(library, rows, passes, rules):
 def finds_the_careless():
     return found(careless(), {"neg_shape": "accepted, reads 0", "bytes_overflow": "SIG11 at read", "null_data": "SIG11 at read",
                               "null_shape": "SIG11 at read", "byte_offset": "WRONG VALUE 2058", "null_deleter": "SIG11 at release",
-                              "v_major2": "accepted, reads 2058", "v_readonly": "ok, but writable"},
+                              "v_major2": "accepted, reads 2058", "v_readonly": "ok, but writable", "v_padded_fp4": "WRONG VALUE 10"},
                  ["ok", "scalar", "zero_mid", "v_copied", "v_minor99"],
                  {"B6": "bad", "C1": "ok", "C4": "ok", "D3": "note", "E12": "ok", "H1": "bad", "H2": "note"})
 
