@@ -10,30 +10,41 @@
 #include "tenon/interop/described.hpp"
 namespace tenon {
 namespace detail {
-/// One table for both ways. False for strings, and for what DLPack has no name for.
+/// For both ways. Strings, and what DLPack has no name for, are not in it.
+struct onnxruntime_pair {
+  ONNXTensorElementDataType theirs;
+  dtype ours;
+};
+inline constexpr onnxruntime_pair onnxruntime_dtypes[] = {
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {dtype_code::float_, 32, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, {dtype_code::uint_, 8, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8, {dtype_code::int_, 8, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16, {dtype_code::uint_, 16, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16, {dtype_code::int_, 16, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, {dtype_code::int_, 32, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {dtype_code::int_, 64, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL, {dtype_code::bool_, 8, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, {dtype_code::float_, 16, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE, {dtype_code::float_, 64, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32, {dtype_code::uint_, 32, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64, {dtype_code::uint_, 64, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_COMPLEX64, {dtype_code::complex, 64, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_COMPLEX128, {dtype_code::complex, 128, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16, {dtype_code::bfloat, 16, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E4M3FN, {dtype_code::f8_e4m3fn, 8, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E4M3FNUZ, {dtype_code::f8_e4m3fnuz, 8, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E5M2, {dtype_code::f8_e5m2, 8, 1}},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E5M2FNUZ, {dtype_code::f8_e5m2fnuz, 8, 1}},
+};
 constexpr bool dtype_from_onnxruntime(ONNXTensorElementDataType t, dtype& d) noexcept {
-  switch (t) {
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return d = {dtype_code::float_, 32, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: return d = {dtype_code::uint_, 8, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8: return d = {dtype_code::int_, 8, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16: return d = {dtype_code::uint_, 16, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16: return d = {dtype_code::int_, 16, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32: return d = {dtype_code::int_, 32, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64: return d = {dtype_code::int_, 64, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL: return d = {dtype_code::bool_, 8, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16: return d = {dtype_code::float_, 16, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: return d = {dtype_code::float_, 64, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32: return d = {dtype_code::uint_, 32, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64: return d = {dtype_code::uint_, 64, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_COMPLEX64: return d = {dtype_code::complex, 64, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_COMPLEX128: return d = {dtype_code::complex, 128, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16: return d = {dtype_code::bfloat, 16, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E4M3FN: return d = {dtype_code::f8_e4m3fn, 8, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E4M3FNUZ: return d = {dtype_code::f8_e4m3fnuz, 8, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E5M2: return d = {dtype_code::f8_e5m2, 8, 1}, true;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT8E5M2FNUZ: return d = {dtype_code::f8_e5m2fnuz, 8, 1}, true;
-    default: return false;
-  }
+  for (const auto& [theirs, ours] : onnxruntime_dtypes)
+    if (theirs == t) return d = ours, true;
+  return false;
+}
+constexpr bool dtype_to_onnxruntime(dtype d, ONNXTensorElementDataType& t) noexcept {
+  for (const auto& [theirs, ours] : onnxruntime_dtypes)
+    if (ours == d) return t = theirs, true;
+  return false;
 }
 /// Where ONNX Runtime's memory is. A GPU is CUDA's unless the allocator says otherwise by its name.
 inline bool device_from_onnxruntime(const Ort::ConstMemoryInfo& m, device& d) {
@@ -87,10 +98,8 @@ template <class T, class Device>
   const array_ref a = t.describe();
   if (const errc c = detail::check_leaving(op, a, false, why); c != errc::ok) return c;
   if (!a.dense()) return detail::fail(why, errc::not_dense, op, {.argument = "this tensor", .remedy = "Pass tenon::copy(t)."});
-  int type = 0;
-  for (dtype d; type < 64; ++type)
-    if (detail::dtype_from_onnxruntime(static_cast<ONNXTensorElementDataType>(type), d) && d == a.dtype) break;
-  if (type == 64)
+  ONNXTensorElementDataType type{};
+  if (!detail::dtype_to_onnxruntime(a.dtype, type))
     return detail::fail(why, errc::dtype, op,
                         {.argument = "this tensor",
                          .got = a.dtype.packed(),
@@ -104,7 +113,7 @@ template <class T, class Device>
     const Ort::MemoryInfo where = host ? Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)
                                        : Ort::MemoryInfo("Cuda", OrtDeviceAllocator, a.device.id, OrtMemTypeDefault);
     to.value = Ort::Value::CreateTensor(where, a.data, static_cast<std::size_t>(a.shape.numel() * a.dtype.bytes()), a.shape.d,
-                                        static_cast<std::size_t>(a.shape.rank()), static_cast<ONNXTensorElementDataType>(type));
+                                        static_cast<std::size_t>(a.shape.rank()), type);
     to.owner = t.owner();
     return errc::ok;
   } catch (...) { return detail::foreign_failure(op, why); }

@@ -113,6 +113,8 @@ template <class T>
   to = packed<T>(static_cast<bytes*>(a.data), s, a.padded);
   return errc::ok;
 }
+template <class T>
+errc try_as_packed(const tensor<void>&&, packed<T>&, failure&) = delete;  // it dies at the end of the line: name it first
 #if TENON_EXCEPTIONS
 /// As try_as_packed, throwing tenon::error: `as_packed<const float4_e2m1fn>(t)[i]`.
 template <class T>

@@ -12,6 +12,21 @@ namespace {
 
 tenon::failure why;
 
+constexpr bool there_and_back() {
+  for (const auto& [theirs, ours] : tenon::detail::onnxruntime_dtypes) {
+    tenon::dtype d;
+    ONNXTensorElementDataType t{};
+    if (!tenon::detail::dtype_from_onnxruntime(theirs, d) || d != ours || !tenon::detail::dtype_to_onnxruntime(ours, t) ||
+        t != theirs)
+      return false;
+  }
+  tenon::dtype d;
+  ONNXTensorElementDataType t{};
+  return !tenon::detail::dtype_from_onnxruntime(ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, d) &&
+         !tenon::detail::dtype_to_onnxruntime({tenon::dtype_code::f8_e8m0fnu, 8, 1}, t);
+}
+static_assert(there_and_back());
+
 Ort::Value fresh(const std::vector<std::int64_t>& shape, ONNXTensorElementDataType type) {
   Ort::AllocatorWithDefaultOptions allocator;
   return Ort::Value::CreateTensor(allocator, shape.data(), shape.size(), type);
