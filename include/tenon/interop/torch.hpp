@@ -50,12 +50,8 @@ struct adapter<at::Tensor> {
         a.shape.d[i] = t.sizes()[static_cast<std::size_t>(i)];
         a.strides.d[i] = t.strides()[static_cast<std::size_t>(i)];
       }
-      // A storage that was resized to nothing, as sharding libraries do, leaves tensors whose address is their offset alone.
-      std::int64_t last = t.storage_offset();
-      for (int i = 0; i < a.shape.rank(); ++i)
-        if (a.shape.d[i] > 1) last += (a.shape.d[i] - 1) * a.strides.d[i];
-      if (t.numel() != 0 && static_cast<std::int64_t>(t.storage().nbytes()) / static_cast<std::int64_t>(t.itemsize()) <= last)
-        return detail::fail(why, errc::null_data, op, {.argument = "a tensor whose storage was freed or made too short"});
+      const auto bytes = static_cast<std::int64_t>(t.storage().nbytes());
+      if (const errc c = detail::check_torch_storage(op, a, t.storage_offset(), bytes, why); c != errc::ok) return c;
       a.read_only = t.requires_grad();
       a.data = t.data_ptr();
       return errc::ok;

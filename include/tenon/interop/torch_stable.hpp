@@ -12,7 +12,7 @@
 #include "tenon/interop/described.hpp"
 #include "tenon/interop/torch_types.hpp"
 namespace tenon {
-/// Errors: null_handle, value (not strided), rank, dtype, device, foreign (an exception of PyTorch's).
+/// Errors: null_handle, value (not strided), null_data (a storage that was freed), rank, dtype, device, foreign (an exception of PyTorch's).
 template <>
 struct adapter<torch::stable::Tensor> {
   static errc try_describe(const torch::stable::Tensor& t, array_ref& a, failure& why) noexcept {
@@ -32,6 +32,9 @@ struct adapter<torch::stable::Tensor> {
         a.shape.d[i] = sizes[static_cast<std::size_t>(i)];
         a.strides.d[i] = strides[static_cast<std::size_t>(i)];
       }
+      std::int64_t bytes = 0;
+      TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(t.get(), &bytes));
+      if (const errc c = detail::check_torch_storage(op, a, t.storage_offset(), bytes, why); c != errc::ok) return c;
       a.read_only = false;
       a.data = t.data_ptr();
       return errc::ok;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // PyTorch's numbers for element types and devices, and ours. Templates over its enums, which several of its headers declare, and
-// whose later members older releases lack. Touches no memory.
+// whose later members older releases lack; and what both of its doors ask of a storage. Touches no memory.
 #pragma once
 #include "tenon/core/device.hpp"
 #include "tenon/core/dtype.hpp"
+#include "tenon/interop/described.hpp"
 namespace tenon::detail {
 /// One fp4 is half a byte: PyTorch's element holds two.
 template <class S>
@@ -73,5 +74,17 @@ constexpr bool device_to_torch(device d, D& kind, int& number) noexcept {
     if (device of; device_from_torch(static_cast<D>(i), d.id, of) && of.type == d.type)
       return kind = static_cast<D>(i), number = d.id, true;
   return false;
+}
+/// A storage that was resized to nothing, as sharding libraries do, leaves tensors whose address is their offset alone; one that was made
+/// shorter, tensors that reach behind it. `offset` is in elements. Errors: null_data.
+[[nodiscard]] inline errc check_torch_storage(const char* op, const array_ref& a, std::int64_t offset, std::int64_t bytes,
+                                              failure& why) noexcept {
+  std::int64_t last = offset;
+  for (int i = 0; i < a.shape.rank(); ++i) {
+    if (a.shape.d[i] == 0) return errc::ok;
+    last += (a.shape.d[i] - 1) * a.strides.d[i];
+  }
+  if (bytes / a.dtype.bytes() > last) return errc::ok;
+  return fail(why, errc::null_data, op, {.argument = "a tensor whose storage was freed or made too short"});
 }
 }  // namespace tenon::detail

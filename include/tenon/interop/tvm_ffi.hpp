@@ -10,7 +10,7 @@
 #include "tenon/interop/dlpack.hpp"
 #include "tenon/tensor/export.hpp"
 namespace tenon {
-/// Errors: null_handle, rank, null_shape.
+/// Errors: null_handle, rank, null_shape, overflow and value (a byte offset that leads nowhere).
 template <>
 struct adapter<tvm::ffi::TensorView> {
   static errc try_describe(const tvm::ffi::TensorView& t, array_ref& a, failure& why) noexcept {
@@ -30,18 +30,20 @@ struct adapter<tvm::ffi::TensorView> {
     a.dtype = {static_cast<dtype_code>(t.dtype().code), t.dtype().bits, t.dtype().lanes};
     a.device = {static_cast<device_type>(t.device().device_type), t.device().device_id};
     a.read_only = false;
-    if (t.byte_offset() > static_cast<std::uint64_t>(INT64_MAX))
+    const auto base = reinterpret_cast<std::intptr_t>(t.data_ptr());
+    std::intptr_t first = 0;  // in the half of the addresses where data is
+    if (__builtin_add_overflow(base, t.byte_offset(), &first) || (first ^ base) < 0)
       return detail::fail(why, errc::overflow, op,
                           {.argument = "byte_offset",
                            .got = static_cast<std::int64_t>(t.byte_offset()),
-                           .expected = INT64_MAX,
+                           .expected = (base < 0 ? -1 : INT64_MAX) - base,
                            .relation = "at most "});
     if (t.byte_offset() != 0 && detail::opaque_devices.contains(a.device.type))
       return detail::fail(why, errc::value, op,
                           {.argument = "byte_offset, where data is a handle and no address",
                            .got = static_cast<std::int64_t>(t.byte_offset()),
                            .expected = 0});
-    a.data = t.data_ptr() ? static_cast<std::byte*>(t.data_ptr()) + t.byte_offset() : nullptr;
+    a.data = t.data_ptr() ? reinterpret_cast<void*>(first) : nullptr;
     return errc::ok;
   }
   static constexpr bool borrows = true;

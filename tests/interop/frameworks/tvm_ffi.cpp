@@ -63,6 +63,17 @@ void in() {
   d.byte_offset = 12;
   CHECK(tenon::try_view_as(ffi::TensorView(&d), to, why) == tenon::errc::ok &&
         to.data() == static_cast<float*>(t.data_ptr()) + 3);
+  // an offset counts bytes, must suit the element, may not run out of the numbers, and means nothing beside a handle
+  d.byte_offset = 2;
+  CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::alignment, "view_as", ""));
+  d.byte_offset = std::uint64_t{1} << 63;
+  CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::overflow, "view_as", "byte_offset"));
+  d.byte_offset = INT64_MAX - 3;
+  CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::overflow, "view_as", "byte_offset") &&
+        to.extent_of(0) == 1);
+  d.byte_offset = 4;
+  d.device = {kDLOpenCL, 0};
+  CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::value, "view_as", "handle"));
   tenon::tensor<double> other;
   CHECK(says(tenon::try_from_tvm_ffi(t, other, why), why, tenon::errc::dtype, "from_tvm_ffi", "got float32, expected float64"));
   CHECK(says(tenon::try_from_tvm_ffi(ffi::Tensor(), other, why), why, tenon::errc::null_handle, "from_tvm_ffi", "undefined"));
