@@ -67,11 +67,11 @@ PyType_Slot box_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(destroy_box)}
                            {0, nullptr}};
 PyType_Spec box_spec{"extension.Box", sizeof(box), 0, Py_TPFLAGS_DEFAULT, box_slots};
 
-template <bool forbid_copy>
+template <bool forbid_copy, tenon::copy_policy copies = tenon::copy_policy::never>
 PyObject* take(PyObject*, PyObject* x) {
   tenon::tensor<> t;
   py::refusal why;
-  if (py::try_from_object(x, t, why, {.operation = "take", .forbid_copy = forbid_copy}) == errc::ok)
+  if (py::try_from_object(x, t, why, {.operation = "take", .memory = {.copies = copies}, .forbid_copy = forbid_copy}) == errc::ok)
     return boxes::make(std::move(t));
   py::set_exception(why);
   return nullptr;
@@ -98,6 +98,19 @@ PyObject* fresh(PyObject*, PyObject*) {
   for (tenon::extent i = 0; i < 16; ++i) t[i] = static_cast<float>(i);
   return give(t);
 }
+/// fresh_numpy where NumPy's C functions were not found: by numpy.from_dlpack.
+PyObject* fresh_numpy_by_protocol(PyObject*, PyObject*) {
+  py::detail::find_numpy();
+  const auto known = std::exchange(py::detail::numpy_table, {});
+  PyObject* const array = fresh<py::to_numpy<float>>(nullptr, nullptr);
+  py::detail::numpy_table = known;
+  return array;
+}
+/// The same of what a box holds: to_numpy of any type.
+PyObject* numpy_of(PyObject*, PyObject* x) {
+  const tenon::tensor<>* const t = boxes::held(x);
+  return t ? py::to_numpy(*t) : PyErr_Format(PyExc_TypeError, "a box");
+}
 /// A tensor that only C++ holds, until release() lets go of it in a thread that knows no Python, or wait_for_exit does after it.
 std::vector<tenon::tensor<>>* kept = new std::vector<tenon::tensor<>>;
 PyObject* keep(PyObject*, PyObject* x) {
@@ -115,7 +128,7 @@ PyObject* release(PyObject*, PyObject*) {
   Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 PyObject* release_at_exit(PyObject*, PyObject*) {
-  Py_AtExit([] { kept->clear(); });             // after Python's end
+  Py_AtExit([] { kept->clear(); });  // after Python's end
   std::atexit([] { delete kept; });
   Py_RETURN_NONE;
 }
@@ -128,6 +141,11 @@ PyObject* tables(PyObject*, PyObject*) {
 }
 PyObject* has_table(PyObject*, PyObject* type) {
   return PyBool_FromLong(py::exchange_api_of(reinterpret_cast<PyTypeObject*>(type)) != nullptr);
+}
+/// Puts the door's methods and table into a class of Python's.
+PyObject* add_to(PyObject*, PyObject* type) {
+  if (!door::try_add_to(reinterpret_cast<PyTypeObject*>(type))) return nullptr;
+  Py_RETURN_NONE;
 }
 /// Calls x's table: borrow and from_object, as another consumer would; gives (rank, flags, address).
 PyObject* through_table(PyObject*, PyObject* x) {
@@ -171,17 +189,17 @@ PyObject* allocate_through_table(PyObject*, PyObject* args) {
 }
 /// A capsule of a struct made by hand: (versioned, major, flags, dtype code, bits, with data). Its deleter counts.
 long deleted = 0;
+float numbers[4] = {1, 2, 3, 4};
+std::int64_t four[1] = {4}, one[1] = {1};
 template <class M>
 PyObject* crafted_as(int major, unsigned long long flags, int code, int bits, int with_data) {
-  static float data[4] = {1, 2, 3, 4};
-  static std::int64_t shape[1] = {4}, strides[1] = {1};
   auto* m = new M{};
-  m->dl_tensor = {with_data ? data : nullptr,
+  m->dl_tensor = {with_data ? numbers : nullptr,
                   {1, 0},
                   1,
                   {static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits), 1},
-                  shape,
-                  strides,
+                  four,
+                  one,
                   0};
   if constexpr (tenon::versioned_struct<M>) {
     m->version = {static_cast<std::uint32_t>(major), 0};
@@ -201,6 +219,25 @@ PyObject* crafted(PyObject*, PyObject* args) {
   return versioned ? crafted_as<tenon::dl::managed_tensor_versioned>(major, flags, code, bits, with_data)
                    : crafted_as<tenon::dl::managed_tensor>(major, flags, code, bits, with_data);
 }
+/// A capsule whose struct calls f() when it is deleted, which must be where Python runs.
+template <class M>
+PyObject* crafted_calling(PyObject*, PyObject* f) {
+  auto* m = new M{};
+  m->dl_tensor = {numbers, {1, 0}, 1, {2, 32, 1}, four, one, 0};
+  if constexpr (tenon::versioned_struct<M>) m->version = {1, 3};
+  Py_INCREF(f);
+  m->manager_ctx = f;
+  m->deleter = [](M* self) {
+    ++deleted;
+    auto* const f = static_cast<PyObject*>(self->manager_ctx);
+    delete self;
+    const py::object said = py::object::steal(PyObject_CallNoArgs(f));
+    if (!said) PyErr_WriteUnraisable(f);
+    Py_DECREF(f);
+  };
+  tenon::handle<M> h(m);
+  return py::to_capsule(h);
+}
 PyObject* deleted_so_far(PyObject*, PyObject*) { return PyLong_FromLong(deleted); }
 /// Whether NumPy's arrays are read by their fields.
 PyObject* reads_numpy(PyObject*, PyObject*) { return PyBool_FromLong(py::detail::numpy_type != nullptr); }
@@ -216,18 +253,24 @@ PyMethodDef methods[] = {{"sum", sum, METH_O, nullptr},
                          {"corner", corner, METH_O, nullptr},
                          {"take", take<false>, METH_O, nullptr},
                          {"take_shared", take<true>, METH_O, nullptr},
+                         {"take_copied", take<false, tenon::copy_policy::always>, METH_O, nullptr},
                          {"take_on_device", take_on_device, METH_VARARGS, nullptr},
                          {"fresh_numpy", fresh<py::to_numpy<float>>, METH_NOARGS, nullptr},
+                         {"fresh_numpy_by_protocol", fresh_numpy_by_protocol, METH_NOARGS, nullptr},
+                         {"numpy_of", numpy_of, METH_O, nullptr},
                          {"fresh_torch", fresh<py::to_torch<float>>, METH_NOARGS, nullptr},
                          {"keep", keep, METH_O, nullptr},
                          {"release", release, METH_NOARGS, nullptr},
                          {"release_at_exit", release_at_exit, METH_NOARGS, nullptr},
                          {"tables", tables, METH_NOARGS, nullptr},
                          {"has_table", has_table, METH_O, nullptr},
+                         {"add_to", add_to, METH_O, nullptr},
                          {"through_table", through_table, METH_O, nullptr},
                          {"borrow_through_table", borrow_through_table, METH_O, nullptr},
                          {"allocate_through_table", allocate_through_table, METH_VARARGS, nullptr},
                          {"crafted", crafted, METH_VARARGS, nullptr},
+                         {"crafted_calling", crafted_calling<tenon::dl::managed_tensor_versioned>, METH_O, nullptr},
+                         {"crafted_old_calling", crafted_calling<tenon::dl::managed_tensor>, METH_O, nullptr},
                          {"deleted", deleted_so_far, METH_NOARGS, nullptr},
                          {"reads_numpy", reads_numpy, METH_NOARGS, nullptr},
                          {"fields_hold", fields_hold, METH_O, nullptr},

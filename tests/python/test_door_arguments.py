@@ -117,3 +117,30 @@ def test_D8_fake_and_wrapped_tensors_have_no_memory(ext):
                 f(bad)
     with pytest.raises(BufferError, match="null data"):  # a size, and no address
         ext.take(ext.crafted(1, 1, 0, 2, 32, 0))
+
+
+@pytest.mark.parametrize("offset", [0, 8, 1 << 20])
+def test_D8_a_storage_that_was_freed(ext, offset):
+    whole = torch.arange(float(offset + 16))
+    x = whole[offset:]
+    whole.untyped_storage().resize_(0)  # as sharding libraries do; the address is the offset alone
+    assert x.data_ptr() == 4 * offset
+    for f in (ext.sum, ext.increase, ext.take, ext.take_copied, pytenon.from_dlpack):
+        with pytest.raises(BufferError, match="null data"):
+            f(x)
+    assert ext.sum(x[:0]) == 0 and pytenon.from_dlpack(x[:0]).shape == (0,)
+    whole.untyped_storage().resize_(4 * len(whole))
+    x.fill_(1)
+    assert ext.sum(x) == 16
+
+
+def test_D8_vmap_s_tensors_are_refused_in_torch_s_words(ext):
+    def inside(x):
+        for f in (ext.sum, ext.increase, ext.take, pytenon.from_dlpack):
+            with pytest.raises(RuntimeError, match="torch.Tensor that says: .*storage"):
+                f(x)
+        return x
+
+    assert torch.vmap(inside)(torch.ones(2, 3)).shape == (2, 3)
+    with pytest.raises(BufferError, match=r"\[take\] x: device: got meta, expected cpu:0"):
+        ext.take(torch.empty(3, device="meta"))

@@ -73,3 +73,20 @@ def test_K8_arrays_that_a_function_returns(ext):
         assert type(x) is kind and x.tolist() == list(range(16)) and address(x) % 64 == 0
         x[0] = 5
         assert x[0] == 5
+
+
+def test_K8_arrays_without_numpy_s_own_functions(ext):
+    x = ext.fresh_numpy_by_protocol()
+    assert type(x) is np.ndarray and x.flags.writeable and x.dtype == np.float32 and x.tolist() == list(range(16))
+    assert not x.flags.owndata and address(x) % 64 == 0 and "dltensor" in repr(x.base)
+    x[0] = 5
+    assert x[0] == 5 and type(ext.fresh_numpy().base) is not type(None) and "tenon.storage" in repr(ext.fresh_numpy().base)
+    before = ext.deleted()
+    box = ext.take(ext.crafted(1, 1, 0, 4, 16))  # bfloat16, which NumPy has not: said in its own words
+    with pytest.raises((BufferError, RuntimeError)) as caught:
+        ext.numpy_of(box)
+    assert "type" in str(caught.value) and ext.deleted() == before
+    x = ext.numpy_of(ext.take(ext.crafted(1, 1, 1)))
+    assert x.tolist() == [1, 2, 3, 4] and not x.flags.writeable
+    del box, x
+    assert ext.deleted() == before + 2

@@ -25,6 +25,27 @@ def test_I1_I3_I4_names_and_one_taker(ext):
         assert ext.deleted() == before + 1
 
 
+def test_I4_a_capsule_taken_again_by_its_own_deleter(ext):
+    for make in (ext.crafted_calling, ext.crafted_old_calling):
+        for take in (ext.take, ext.take_copied, lambda x: pytenon.from_dlpack(x, copy=True)):
+            said = []
+
+            def again():
+                for f in (ext.take, ext.take_copied, pytenon.from_dlpack):
+                    with pytest.raises(BufferError, match="taken before"):
+                        f(capsule)
+                said.append(repr(capsule))
+
+            capsule, before = make(again), ext.deleted()
+            box = take(capsule)
+            assert ext.deleted() == before + (take is not ext.take)  # a copy lets go of its owner inside the import
+            assert ext.sum(box) == 10
+            del box
+            assert ext.deleted() == before + 1 and len(said) == 1 and '"used_dltensor' in said[0]
+            del capsule
+            assert ext.deleted() == before + 1
+
+
 def test_I2_an_untaken_capsule_frees_itself_and_no_exception(ext):
     before = ext.deleted()
     for _ in range(10):

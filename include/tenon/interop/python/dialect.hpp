@@ -69,7 +69,7 @@ inline dialect look_at(PyTypeObject* type) noexcept {
 
 /// Never emptied, never moved: a slot that has its key is complete.
 struct dialect_table {
-  static constexpr unsigned slots = 512, most = 256;
+  static constexpr unsigned slots = 512, most = 256, most_fast = 384;
   PyTypeObject* keys[slots]{};
   dialect values[slots];
   unsigned count = 0;
@@ -94,7 +94,9 @@ inline dialect_table known_dialects;
   dialect_table& t = known_dialects;
   if (__atomic_exchange_n(&t.busy, 1, __ATOMIC_ACQUIRE)) return &spare;  // next time, then
   dialect* found = find_dialect(type);
-  if (!found && t.count < dialect_table::most) {  // types made in a loop are asked each time
+  const bool speaks = spare.table || spare.numpy || spare.buffer || spare.speaks;  // one that does not may learn it later
+  const unsigned most = spare.table || spare.numpy ? dialect_table::most_fast : dialect_table::most;
+  if (!found && speaks && t.count < most) {  // types made in a loop are asked each time
     unsigned i = dialect_table::start(type);
     while (t.keys[i]) i = (i + 1) % dialect_table::slots;
     Py_INCREF(reinterpret_cast<PyObject*>(type));
@@ -152,6 +154,34 @@ inline int answer(PyObject* x, PyObject* held, const char* name) noexcept {
   if (conj > 0)
     return detail::refuse(why, errc::value, operation, argument, "a conjugated tensor", "plain values", "Pass x.resolve_conj().");
   return neg < 0 || conj < 0 ? detail::pass_on(why) : errc::ok;
+}
+namespace detail {
+/// Whether nothing can lie there that a program allocated: below 4 GiB and below the interpreter's own variables.
+inline bool below_all_memory(const void* data) noexcept {
+  const auto at = reinterpret_cast<std::uintptr_t>(data);
+  return at >> 32 == 0 && at < reinterpret_cast<std::uintptr_t>(Py_None);
+}
+/// The number that x.name() gives; −1 where there is no such thing. Sets no exception.
+inline std::int64_t number_from(PyObject* x, const char* name) noexcept {
+  const object n = object::steal(x ? PyObject_CallMethod(x, name, nullptr) : nullptr);
+  const long long number = n ? PyLong_AsLongLong(n.get()) : -1;
+  PyErr_Clear();
+  return number;
+}
+[[gnu::cold, gnu::noinline]] inline bool storage_is_empty(PyObject* x) noexcept {
+  const object storage = object::steal(PyObject_CallMethod(x, "untyped_storage", nullptr));
+  PyErr_Clear();
+  return number_from(storage.get(), "nbytes") == 0 && number_from(x, "numel") > 0;
+}
+}  // namespace detail
+
+/// A storage of torch's that was resized to nothing, as sharding libraries do, leaves tensors whose address is their offset alone. One
+/// that was made shorter is not found out: its memory is that of a new block. Errors: null_data.
+[[nodiscard]] inline errc try_stored(PyObject* x, const dl::managed_tensor_versioned* t, refusal& why, const char* operation,
+                                     const char* argument) noexcept {
+  if (!t || !detail::below_all_memory(t->dl_tensor.data) || !detail::storage_is_empty(x)) [[likely]]
+    return errc::ok;
+  return detail::refuse(why, errc::null_data, operation, argument, "a tensor whose storage was freed", "one that has memory");
 }
 /// Memory that autograd watches must not change behind its back. Errors: value, foreign.
 [[nodiscard]] inline errc try_unwatched(PyObject* x, const dialect& d, refusal& why, const char* operation, const char* argument,

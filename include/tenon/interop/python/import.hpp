@@ -68,9 +68,10 @@ inline errc expect_device(PyObject* x, device_type wanted, refusal& why, const o
     const object where = object::steal(PyObject_GetAttrString(x, "device"));
     if (!where) PyErr_Clear();
     text_of(where.get(), place, sizeof place);
-    if (where) {
-      tenon::detail::text_buffer home;
-      tenon::detail::operator<<(home, device{wanted, 0});
+    tenon::detail::text_buffer home;
+    tenon::detail::operator<<(home, device{wanted, 0});
+    const std::string_view at = place, there = home.c_str();
+    if (where && at != there && at != there.substr(0, there.find(':'))) {  // torch's vmap is at home, and has no memory
       return refuse(why, errc::device, o.operation, o.argument, place, home.c_str());
     }
   }
@@ -85,7 +86,7 @@ inline PyObject* ask_for_capsule(PyObject* x, dialect& d, stream_ref stream, con
   const object method = object::steal(PyObject_GetAttrString(x, "__dlpack__"));
   const object none = object::steal(PyTuple_New(0));
   if (!method || !none) return nullptr;
-  for (const bool versions : {d.versions, false}) {
+  for (const bool versions : {__atomic_load_n(&d.versions, __ATOMIC_RELAXED), false}) {
     const object more = object::steal(PyDict_New());
     if (!more) return nullptr;
     auto add = [&](const char* name, object value) { return value && PyDict_SetItemString(more.get(), name, value.get()) == 0; };
@@ -94,7 +95,7 @@ inline PyObject* ask_for_capsule(PyObject* x, dialect& d, stream_ref stream, con
     if (stream.given() && !add("stream", object::steal(PyLong_FromLongLong(stream.number())))) return nullptr;
     PyObject* const capsule = PyObject_Call(method.get(), none.get(), more.get());
     if (capsule) {
-      d.versions = versions;
+      __atomic_store_n(&d.versions, versions, __ATOMIC_RELAXED);  // other threads may ask, too
       return capsule;
     }
     if (!versions || !PyErr_ExceptionMatches(PyExc_TypeError)) return nullptr;  // before 1.0 there is no such keyword
@@ -139,6 +140,7 @@ errc take_by_table(PyObject* x, const dialect& d, tensor<T, Device>& to, refusal
   dl::managed_tensor_versioned* raw = nullptr;
   if (d.table->from_object(x, &raw) != 0) return pass_on(why);
   handle<> h(raw);
+  if (const errc c = try_stored(x, raw, why, o.operation, o.argument); c != errc::ok) return c;
   if (const errc c = try_from_dlpack(h, to, why.why, o.memory); c != errc::ok) return say_as(why, o.operation, o.argument);
   return errc::ok;
 }
