@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owners that promise in the type: what comes in, who lets go of it and when, copies where they are asked for, and the other doors.
+#include <tenon/tensor/export.hpp>
+#include <tenon/tensor/typed_tensor.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "catch.hpp"
+#include "producer.hpp"
+
+using namespace tenon;
+
+TEST_CASE("H1 a typed import owns without a heap block, moves, and deletes once") {
+  versioned p({1, 2, 3, 4, 5, 6}, {2, 3}), next({1, 2, 3}, {1, 3});
+  {
+    auto t = from_dlpack<float, extents<dyn, 3>>(p.give());
+    static_assert(!std::is_copy_constructible_v<decltype(t)>);
+    CHECK(t(1, 2) == 6);
+    auto moved = std::move(t);
+    CHECK_FALSE(t);
+    CHECK(moved.view()(0, 1) == 2);
+    CHECK(p.deleted == 0);
+    moved = from_dlpack<float, extents<dyn, 3>>(next.give());
+    CHECK(p.deleted == 1);
+    CHECK(moved(0, 2) == 3);
+  }
+  CHECK(p.deleted == 1);
+  CHECK(next.deleted == 1);
+  legacy q({1, 2, 3}, {3});
+  {
+    auto counted = from_dlpack<const float, dims<1>>(q.give()).share();
+    const auto copy = counted;
+    CHECK(copy[2] == 3);
+    CHECK(q.deleted == 0);
+    CHECK(to_dlpack(copy)->dl_tensor.data == q.values.data());
+  }
+  CHECK(q.deleted == 1);
+}
+
+TEST_CASE("H5 a refused typed import leaves the handle owning") {
+  versioned p({1, 2}, {2});
+  auto h = p.give();
+  tensor<float, extents<3>> t;
+  failure why;
+  CHECK(try_from_dlpack(h, t, why) == errc::extent);
+  CHECK(h);
+  CHECK(p.deleted == 0);
+  p.managed.version.major = 2;
+  CHECK(try_from_dlpack(h, t, why) == errc::version);
+  p.managed.version.major = 0;
+  CHECK(try_from_dlpack(h, t, why) == errc::version);
+  handle<> none;
+  CHECK(try_from_dlpack(none, t, why) == errc::null_handle);
+}
+
+TEST_CASE("the copy policy says what happened, and why") {
+  import_report report;
+  const auto before = bytes_moved().copied;
+  {
+    versioned p({1, 2, 3}, {2});
+    p.dl().byte_offset = 2;
+    auto t = from_dlpack<float>(p.give(), {.copies = copy_policy::if_needed, .report = &report});
+    CHECK(report.copied);
+    CHECK(report.reason == copy_reason::misaligned);
+    CHECK(report.bytes == 8);
+    CHECK(p.deleted == 1);
+  }
+  {
+    versioned p({1, 2, 3, 4, 5, 6}, {2, 3}, {1, 2});
+    auto t = from_dlpack<const float, dims<2>, layout_right>(p.give(), {.copies = copy_policy::if_needed, .report = &report});
+    CHECK(report.reason == copy_reason::layout);
+    CHECK(t(0, 1) == 3);
+    CHECK(t(1, 2) == 6);
+    versioned q({1, 2, 3, 4, 5, 6}, {2, 3}, {3, 1});
+    auto u = from_dlpack<const float, dims<2>, layout_left>(q.give(), {.copies = copy_policy::if_needed, .report = &report});
+    CHECK(report.copied);
+    CHECK(u(0, 1) == 2);
+    CHECK(u(1, 0) == 4);
+    CHECK(u.data()[1] == 4);
+  }
+  {
+    versioned p({1, 2}, {2});
+    p.managed.flags = dl::flag_read_only;
+    auto t = from_dlpack<float>(p.give(), {.copies = copy_policy::if_needed, .report = &report});
+    CHECK(report.reason == copy_reason::read_only);
+    t[0] = 9;
+    CHECK(t[1] == 2);
+  }
+  CHECK(bytes_moved().copied - before == 8 + 24 + 24 + 8);
+  versioned p({1, 2}, {2});
+  p.managed.flags = dl::flag_is_copied;
+  auto shared = from_dlpack<float>(p.give(), {.copies = copy_policy::if_needed, .report = &report});
+  CHECK_FALSE(report.copied);
+  CHECK(report.producer_copied);
+  CHECK(shared.data() == p.values.data());
+  versioned q({1, 2}, {3});
+  CHECK(q.refused<double>({.copies = copy_policy::if_needed}).code == errc::dtype);  // no copy mends a type
+  versioned wide({1, 2}, {2});
+  auto page = from_dlpack<float>(wide.give(), {.copies = copy_policy::if_needed, .alignment = 4096, .report = &report});
+  CHECK(reinterpret_cast<std::uintptr_t>(page.data()) % 4096 == 0);
+  CHECK(page[1] == 2);
+}
+
+TEST_CASE("D6 where the producer's memory is known, nothing reaches outside of it") {
+  versioned p({1, 2, 3, 4}, {2, 2}, {2, 1});
+  CHECK(p.refused<float>({.known_bytes = 16}).code == errc::ok);
+  p.deleted = 0;
+  p.shape = {2, 2};
+  p.dl().shape = p.shape.data();
+  const failure why = p.refused<float>({.known_bytes = 15});
+  CHECK(why.message() == "[from_dlpack] bytes of the memory that is there: overflow: got 16, expected at most 15.");
+  versioned back({1, 2}, {2}, {-1});
+  CHECK(back.refused<float>({.known_bytes = 8}).code == errc::overflow);
+}
+
+TEST_CASE("D5 a copy keeps the alignment that the type promises") {
+  struct alignas(128) wide {
+    float v[32];
+  };
+  for (int i = 0; i < 4; ++i) {
+    versioned p({1, 2, 3}, {2});
+    p.dl().byte_offset = 4;
+    auto t = from_dlpack<const float, dims<1>, aligned<4096>>(p.give(), {.copies = copy_policy::if_needed});
+    CHECK(reinterpret_cast<std::uintptr_t>(t.data()) % 4096 == 0);
+    CHECK(t[1] == 3);
+  }
+  for (const std::size_t odd : {std::size_t{48}, ~std::size_t{0}, std::size_t{1} << 40}) {
+    versioned p({1, 2}, {2});
+    for (const copy_policy policy : {copy_policy::never, copy_policy::if_needed, copy_policy::always})
+      CHECK(p.refused<float>({.copies = policy, .alignment = odd}).code == errc::value);
+  }
+}
+
+namespace {
+struct elsewhere {
+  static constexpr device_type type = device_type::cuda;
+};
+struct clouds {
+  static constexpr device_type type = device_type::opencl;
+};
+}  // namespace
+TEST_CASE("G6 a typed owner knows the number of its device") {
+  versioned p({1, 2}, {2});
+  p.dl().device = {2, 5};
+  auto t = from_dlpack<float, dims<1>, elsewhere>(p.give());
+  CHECK(t.view().device() == device{device_type::cuda, 5});
+  CHECK(to_dlpack(std::move(t))->dl_tensor.device.device_id == 5);
+  p.shape = {2};
+  auto counted = from_dlpack<float, dims<1>, elsewhere>(p.give()).share<elsewhere>();
+  CHECK(counted.describe().device.id == 5);
+  CHECK(sizeof(view<float, dims<2>, layout_right>) == sizeof(void*) + 2 * sizeof(extent));
+}
+
+TEST_CASE("G3 a copy is host memory, so a type that does not allow that is refused, with the first cause") {
+  versioned pinned({1, 2, 3}, {2});
+  pinned.dl().device = {3, 0};
+  pinned.dl().byte_offset = 2;
+  tensor<const float, dims<1>, on_device<device_type::cuda_host>> t;
+  failure why;
+  auto h = pinned.give();
+  CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::if_needed}) == errc::alignment);
+  CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::always}) == errc::device);
+  tensor<const float, dims<1>, on_device<device_type::cuda_host, device_type::cpu>> either;
+  CHECK(try_from_dlpack(h, either, why, {.copies = copy_policy::if_needed}) == errc::ok);
+  CHECK(either.view().device().type == device_type::cpu);
+}
+
+TEST_CASE("D3 a handle is no address: an offset to one is refused") {
+  versioned p({1, 2, 3}, {2});
+  p.dl().device = {4, 0};
+  tensor<float, clouds> t;
+  tensor<float, dims<1>, clouds> typed;
+  failure why;
+  auto h = p.give();
+  CHECK(try_from_dlpack(h, t, why) == errc::ok);
+  h = p.give();
+  CHECK(try_from_dlpack(h, typed, why) == errc::ok);
+  p.dl().byte_offset = 4;
+  h = p.give();
+  CHECK(try_from_dlpack(h, t, why) == errc::value);
+  CHECK(try_from_dlpack(h, typed, why) == errc::value);
+}
+
+TEST_CASE("a typed owner goes through the other doors: views, copies, borrows") {
+  versioned p({1, 2, 3, 4, 5, 6}, {2, 3});
+  auto owned = from_dlpack<float, extents<dyn, 3>>(p.give());
+  CHECK(view_as<view<float, extents<2, 3>, layout_right>>(owned)(1, 2) == 6);
+  CHECK(copy(owned)[3] == 4);
+  CHECK(as_view(owned.view())(0, 1) == 2);
+  auto kept = borrow(owned.view(), std::make_unique<int>(7));
+  CHECK(kept(1, 0) == 4);
+  CHECK(to_dlpack(std::move(kept))->dl_tensor.shape[1] == 3);
+  const tensor<float, extents<2, 3>> none;
+  CHECK(none.numel() == 0);
+  tensor<float, extents<2, 3>> moved;
+  tensor<float> to;
+  failure why;
+  CHECK(moved.try_share(to, why) == errc::null_data);
+}
