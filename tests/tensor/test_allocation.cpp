@@ -153,6 +153,34 @@ int main() {
   out.reset();
   inject("copy", 1, [&] { auto c = tenon::copy(t); }, intact);
   inject("borrow", 1, [&] { auto b = tenon::borrow(t.view(), t.owner()); }, intact);
+  float x[2]{1, 2};
+  const tenon::extent two[1]{2}, step[1]{1};
+  const tenon::view<float, tenon::dims<1>> v(x, two, step);
+  tenon::tensor<float, tenon::dims<1>> owner = tenon::borrow(v, t.owner());
+  const auto again = [&] {
+    fail_at = -1;
+    owner = tenon::borrow(v, t.owner());
+  };
+  const auto owns = [&] { return owner.data() == x && owner(1) == 2; };
+  inject("typed borrow", 1, [&] { auto b = tenon::borrow(v, t.owner()); }, owns);
+  inject(
+      "share", 1,
+      [&] {
+        auto shared = std::move(owner).share(), beside = shared;
+        again();
+      },
+      owns);
+  inject(
+      "export of a typed owner", 1,
+      [&] {
+        auto e = tenon::to_dlpack(std::move(owner));
+        again();
+      },
+      owns);
+  inject(
+      "export of a copy", 1, [&] { auto e = tenon::to_dlpack(t, {.copies = tenon::copy_policy::always}); },
+      [&] { return t[3] == 7; });
+  owner.reset();
   inject("fresh tensor", 1, [&] { tenon::tensor<double> d(tenon::shape{100}); }, intact);
 
   // The message itself needs memory: without any, the word of the code must do.

@@ -222,3 +222,125 @@ TEST_CASE("if_needed copies what cannot go out as it is, and shares the rest") {
   CHECK_FALSE(typed);
   CHECK(p.deleted == 1);
 }
+
+namespace {
+struct elsewhere {
+  static constexpr tenon::device_type type = tenon::device_type::ext;
+};
+/// Everything that an export says, through the form that throws and the one that does not.
+template <class M, class T, class D>
+void says(const tensor<T, D>& t, std::uint64_t flags, tenon::device where, const tenon::export_options& o = {}) {
+  tenon::handle<M> h;
+  tenon::failure why;
+  REQUIRE(tenon::try_to_dlpack(t, h, why, o) == errc::ok);
+  const auto thrown = to_dlpack<M>(t, o);
+  for (const M* m : {h.get(), thrown.get()}) {
+    const auto& d = m->dl_tensor;
+    const tenon::array_ref a = t.describe();
+    if constexpr (tenon::versioned_struct<M>) {
+      CHECK((m->version.major == 1 && m->version.minor == 3));
+      CHECK(m->flags == flags);
+    }
+    CHECK(d.data == a.data);
+    CHECK((d.device.device_type == static_cast<int>(where.type) && d.device.device_id == where.id));
+    CHECK((d.dtype.code == static_cast<int>(a.dtype.code) && d.dtype.bits == a.dtype.bits && d.dtype.lanes == a.dtype.lanes));
+    CHECK(d.byte_offset == 0);
+    REQUIRE(d.ndim == a.shape.rank());
+    for (int i = 0; i < d.ndim; ++i) CHECK((d.shape[i] == a.shape.d[i] && d.strides[i] == a.strides.d[i]));
+  }
+}
+template <class M, class T>
+errc refused(const tensor<T>& t, const tenon::export_options& o = {}) {
+  tenon::handle<M> h;
+  tenon::failure why;
+  const errc c = tenon::try_to_dlpack(t, h, why, o);
+  CHECK((c == why.code && c != errc::ok && !h));
+  CHECK_THROWS_AS(to_dlpack<M>(t, o), tenon::error);
+  CHECK(why.message().starts_with("[to_dlpack] "));
+  return c;
+}
+using old = tenon::dl::managed_tensor;
+using now = tenon::dl::managed_tensor_versioned;
+}  // namespace
+
+TEST_CASE("each form of an export says the same: the first one of a memory, and those beside it") {
+  tensor<float> t(tenon::shape{2, 3, 4});
+  const tensor<float> part(t.owner(), tenon::strided_view<float>(t.data() + 1, {2, 2}, {{7, 3}}));
+  const tensor<float> marked(t.owner(), part.strided(), true);
+  says<now>(part, 0, {});
+  says<old>(part, 0, {});
+  says<now>(tensor<>(part), 0, {});
+  says<old>(tensor<>(part), 0, {});
+  says<now>(marked, tenon::dl::flag_read_only, {});
+  says<now>(tensor<>(marked), tenon::dl::flag_read_only, {});
+  says<now>(tensor<const float>(part), tenon::dl::flag_read_only, {}, {.negative_strides = false});
+  says<old>(part, 0, {}, {.copies = tenon::copy_policy::if_needed, .negative_strides = false});
+  tensor<float> deep(tenon::shape{1, 2, 1, 2, 1, 2, 1, 2});  // of as many axes as there may be
+  says<now>(deep, 0, {});
+  float x[2]{};
+  says<now>(tenon::borrow(tenon::view<float, elsewhere>(x, {2}), 0, 6), 0, {tenon::device_type::ext, 6});
+  says<old>(tensor<void, elsewhere>(tenon::borrow(tenon::view<float, elsewhere>(x, {2}), 0, 6)), 0, {tenon::device_type::ext, 6});
+}
+
+TEST_CASE("G6 parts of the host have no number, devices keep theirs") {
+  versioned p({1, 2}, {2});
+  for (const auto where : {tenon::device{tenon::device_type::cpu, 2}, tenon::device{tenon::device_type::cuda_host, 1}}) {
+    tensor<> t;
+    tenon::array_ref a{p.values.data(), tenon::float32, where, {2}, {{1}}, false};
+    t = tensor<>(tenon::storage::allocate(8), a);
+    CHECK(to_dlpack(t)->dl_tensor.device.device_id == 0);
+    CHECK(to_dlpack(t)->dl_tensor.device.device_type == static_cast<int>(where.type));
+  }
+}
+
+TEST_CASE("C5 C8 what a legacy struct cannot say is refused in each form") {
+  tensor<float> t(tenon::shape{2});
+  const tensor<float> marked(t.owner(), t.strided(), true);
+  CHECK(refused<old>(marked) == errc::read_only);
+  CHECK(refused<old>(tensor<>(marked)) == errc::read_only);
+  CHECK(refused<old>(marked, {.negative_strides = false}) == errc::read_only);
+  CHECK(refused<old>(tensor<float>()) == errc::null_data);
+  CHECK(refused<old>(tensor<>(tensor<float>())) == errc::null_data);
+  const tensor<float> nowhere(t.owner(), tenon::strided_view<float>(nullptr, {2}, {{1}}));
+  for (const auto policy : {tenon::copy_policy::never, tenon::copy_policy::if_needed, tenon::copy_policy::always}) {
+    CHECK(refused<now>(nowhere, {.copies = policy}) == errc::null_data);
+    CHECK(refused<old>(tensor<>(nowhere), {.copies = policy}) == errc::null_data);
+  }
+  tenon::array_ref a = tensor<>(t).describe();
+  a.padded = true;
+  const tensor<> padded(t.owner(), a);
+  CHECK(refused<old>(padded) == errc::dtype);
+  CHECK(refused<old>(padded, {.negative_strides = false}) == errc::dtype);
+  says<now>(padded, tenon::dl::flag_subbyte_padded, {});
+  says<now>(padded, tenon::dl::flag_subbyte_padded, {}, {.negative_strides = false});
+  a.read_only = true;
+  says<now>(tensor<>(t.owner(), a), tenon::dl::flag_subbyte_padded | tenon::dl::flag_read_only, {});
+}
+
+TEST_CASE("I10 a copy at the door out is made where it is asked for, on the host, and nowhere else") {
+  tensor<float> t(tenon::shape{2, 2});
+  t(0, 1) = 5;
+  float x[2]{};
+  const auto there = tenon::borrow(tenon::view<float, elsewhere>(x, {2}), 0, 6);
+  tenon::handle<> h = to_dlpack(t);
+  const auto* before = h.get();
+  tenon::failure why;
+  CHECK(tenon::try_to_dlpack(there, h, why, {.copies = tenon::copy_policy::always}) == errc::device);
+  CHECK(why.message().starts_with("[to_dlpack] what is to be copied"));
+  CHECK(h.get() == before);
+  CHECK(tenon::try_to_dlpack(there, h, why, {.copies = tenon::copy_policy::if_needed}) == errc::ok);
+  CHECK(h->dl_tensor.data == x);
+  // One axis of three goes backwards, one that has a single element need not be looked at.
+  const tensor<float> turned(t.owner(), tenon::strided_view<float>(t.data() + 2, {1, 2, 2}, {{-9, -2, 1}}));
+  CHECK(tenon::try_to_dlpack(turned, h, why, {.negative_strides = false}) == errc::not_dense);
+  CHECK(why.axis == 1);
+  CHECK(h->dl_tensor.data == x);
+  const auto moved = tenon::bytes_moved().copied;
+  CHECK(to_dlpack(turned, {.copies = tenon::copy_policy::if_needed})->dl_tensor.data == turned.data());
+  CHECK(tenon::bytes_moved().copied == moved);
+  const tensor<const float> constant = t;
+  CHECK(to_dlpack(constant, {.copies = tenon::copy_policy::if_needed})->dl_tensor.data == t.data());
+  const auto copied = to_dlpack<old>(constant, {.copies = tenon::copy_policy::if_needed});
+  CHECK((copied->dl_tensor.data != t.data() && static_cast<float*>(copied->dl_tensor.data)[1] == 5));
+  CHECK(tenon::bytes_moved().copied == moved + 16);
+}

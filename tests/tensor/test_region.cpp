@@ -181,6 +181,35 @@ TEST_CASE("extents and strides that nobody checked are refused where they do not
   CHECK(no_transpose(many, {1, 0}).code == errc::overflow);
 }
 
+TEST_CASE("what is not there needs no address, however far its strides would lead") {
+  const int memory[4]{};
+  const strided_view<const int> none(memory, {3, 0}, {{INT64_MAX, 1}});
+  CHECK(subview(none, 2).shape() == shape{0});
+  CHECK(subview(none, range{2, -1, -2}).shape() == shape{2, 0});
+  CHECK(subview(none, range{2, -1, -2}).data() == nullptr);
+  const strided_view<const int> rows(memory, {3, 2}, {{INT64_MAX, 1}});
+  CHECK(no_subview(rows, 2).code == errc::overflow);
+  CHECK(subview(rows, 2, range{1, 1}).shape() == shape{0});
+  CHECK(no_subview(rows, range{0, 3, 2}).message() ==
+        "[subview] strides: overflow: got 9223372036854775807, expected below 9223372036854775807.");
+  CHECK(subview(rows, range{0, 1, 2}).shape() == shape{1, 2});  // one step is no step
+  CHECK(subview(rows, range{0, 2}).strides()[0] == INT64_MAX);
+  // The product of these extents, cut to 64 bits, is small again.
+  CHECK(no_subview(strided_view<const int>(memory, {INT64_MAX, 4, 1}, {}), 0).code == errc::overflow);
+  CHECK(no_transpose(strided_view<const int>(memory, {INT64_MAX, 4, 2}, {}), {0, 1, 2}).code == errc::overflow);
+  CHECK(transpose(strided_view<const int>(memory, {INT64_MAX, 4, 0}, {})).shape() == shape{0, 4, INT64_MAX});
+}
+
+TEST_CASE("reshape does not join axes beyond the last address, nor split one beyond it") {
+  const int memory[4]{};
+  const strided_view<const int> far(memory, {2, 2}, {{1, INT64_MAX}}), one(memory, {4}, {{INT64_MAX}});
+  CHECK(no_reshape(far, {4}).code == errc::not_dense);
+  CHECK(reshape(far, {2, 1, 2}).strides() == strides{{1, 2, INT64_MAX}});
+  CHECK(no_reshape(one, {2, 2}).message() ==
+        "[reshape] strides: overflow: got 9223372036854775807, expected below 9223372036854775807.");
+  CHECK(reshape(one, {1, 4, 1}).strides()[1] == INT64_MAX);
+}
+
 namespace {
 /// An array of random shape over some memory, with gaps, broadcast, reversed and permuted axes.
 struct sample {

@@ -2,6 +2,7 @@
 // Shared memory: alignment, counts, owners of any type, threads; and the counters of bytes.
 #include <tenon/tensor/storage.hpp>
 
+#include <atomic>
 #include <memory>
 #include <memory_resource>
 #include <stdexcept>
@@ -162,6 +163,35 @@ TEST_CASE("copies are counted across threads") {
   CHECK(gone == 1);
 }
 
+TEST_CASE("of two holders who let go at the same time one is the last") {
+  std::atomic<int> at{0};
+  std::atomic<storage*> theirs{nullptr};
+  constexpr int rounds = 3'000;
+  std::thread other([&] {
+    for (int i = 1; i <= rounds; ++i) {
+      while (at.load(std::memory_order_acquire) != 2 * i - 1) std::this_thread::yield();
+      storage* const s = theirs.load();
+      at.store(2 * i, std::memory_order_release);
+      s->reset();
+      theirs.store(nullptr);
+    }
+  });
+  int gone = 0;
+  for (int i = 1; i <= rounds; ++i) {
+    storage mine;
+    tenon::failure why;
+    REQUIRE(storage::try_adopt(counted_owner(&gone), nullptr, 0, mine, why) == errc::ok);
+    storage yours = mine;
+    theirs.store(&yours);
+    at.store(2 * i - 1, std::memory_order_release);
+    while (at.load(std::memory_order_acquire) != 2 * i) {}
+    mine.reset();
+    while (theirs.load()) std::this_thread::yield();
+  }
+  other.join();
+  CHECK(gone == rounds);
+}
+
 TEST_CASE("the last copy may go on another thread") {
   int gone = 0;
   storage s;
@@ -201,4 +231,44 @@ TEST_CASE("storage that holds nothing is nobody's, and has no room") {
   CHECK_FALSE(s.sole());
   copy.reset();
   CHECK(s.sole());
+}
+
+TEST_CASE("storage knows how many bytes and on which device") {
+  storage s;
+  tenon::failure why;
+  int data[3]{};
+  CHECK(s.device() == 0);
+  REQUIRE(storage::try_adopt(0, data, 12, s, why, 5) == errc::ok);
+  CHECK(s.data() == reinterpret_cast<std::byte*>(data));
+  CHECK(s.bytes() == 12);
+  CHECK(s.device() == 5);
+  CHECK(s.sole());
+  s = storage::allocate(7);
+  CHECK(s.bytes() == 7);
+  CHECK(s.device() == 0);
+}
+
+TEST_CASE("an owner of a wider alignment gets it, and its memory back") {
+  struct alignas(128) wide {
+    int* gone;
+    bool* aligned;
+    wide(int* g, bool* a) : gone(g), aligned(a) {}
+    wide(wide&& o) noexcept : gone(std::exchange(o.gone, nullptr)), aligned(o.aligned) {
+      *aligned = reinterpret_cast<std::uintptr_t>(this) % 128 == 0;
+    }
+    wide& operator=(wide&&) = delete;
+    ~wide() {
+      if (gone) ++*gone;
+    }
+  };
+  int gone = 0;
+  bool aligned = false;
+  storage s;
+  tenon::failure why;
+  REQUIRE(storage::try_adopt(wide(&gone, &aligned), nullptr, 0, s, why) == errc::ok);
+  CHECK(aligned);
+  CHECK(gone == 0);
+  s.reset();
+  CHECK(gone == 1);
+  CHECK_FALSE(s);
 }

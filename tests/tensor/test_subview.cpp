@@ -144,3 +144,32 @@ TEST_CASE("an adapter that says at run time that its memory is elsewhere") {
   CHECK(why.message() == "[subview] x: device: got cuda:1, expected cpu:0.");
   CHECK_FALSE(to);
 }
+
+TEST_CASE("parts of elements that share bytes, or are of several bytes: where they start, and what they may not be") {
+  std::byte memory[64]{};
+  const auto some = [&](dtype d, const shape& s, bool padded = false) {
+    return tensor<>({}, {memory, d, {}, s, dense_strides(s), false, padded});
+  };
+  const auto at = [&](const tensor<>& t) { return static_cast<std::byte*>(t.data()) - memory; };
+  const dtype four{dtype_code::f4_e2m1fn, 4, 1}, six{dtype_code::f6_e2m3fn, 6, 1};
+  CHECK(at(subview(some(four, {8, 4}), 3)) == 6);
+  CHECK(at(subview(some(four, {32}), range{10, 13})) == 5);
+  CHECK(at(subview(some(six, {32}), range{4, 9})) == 3);
+  CHECK(at(subview(some(six, {32}), range{20, 24})) == 15);
+  CHECK(at(subview(some(six, {32}, true), range{5, 7})) == 5);
+  CHECK(at(subview(some({dtype_code::float_, 32, 1}, {8}), range{3, 5})) == 12);
+  CHECK(at(subview(some({dtype_code::float_, 32, 2}, {8}), range{3, 5})) == 24);
+  CHECK(at(subview(subview(some(uint8, {16}), range{15, -1, -1}), range{4, 8})) == 11);
+  tensor<> to = some(four, {8});
+  failure why;
+  CHECK(try_subview(some(four, {8}), to, why, range{3, 8}) == errc::alignment);
+  CHECK((why.got == 4 && why.expected == 0));
+  CHECK(try_subview(some(six, {8}), to, why, range{1, 8}) == errc::alignment);
+  CHECK((why.got == 6 && why.message().starts_with("[subview] ")));
+  CHECK(try_subview(some(four, {8}), to, why, range{0, 8, 2}) == errc::not_dense);
+  CHECK(try_transpose(some(four, {2, 4}), to, why) == errc::not_dense);
+  CHECK((to.shape() == shape{8} && to.data() == memory));
+  CHECK(try_subview(some(four, {8, 3}), to, why, range{1, 8, 2}, range{3, 3}) == errc::ok);  // nothing starts nowhere
+  CHECK((to.shape() == shape{4, 0} && to.data() == nullptr));
+  CHECK(subview(tensor<>({}, {nullptr, four, {}, {4, 4}, dense_strides({4, 4})}), 2).data() == nullptr);
+}

@@ -199,3 +199,123 @@ TEST_CASE("a typed owner goes through the other doors: views, copies, borrows") 
   failure why;
   CHECK(moved.try_share(to, why) == errc::null_data);
 }
+
+TEST_CASE("H1 what is assigned to itself, or from what it owns, keeps its memory") {
+  versioned p({1, 2}, {2}), q({3}, {1});
+  tensor<float, dims<1>> t = from_dlpack<float, dims<1>>(p.give());
+  auto& same = t;
+  t = std::move(same);
+  CHECK(p.deleted == 0);
+  CHECK(t(1) == 2);
+  detail::erased_owner none;
+  none = detail::erased_owner{};
+  none.reset();
+  struct link {
+    tensor<float, dims<1>> next;
+  };
+  auto first = std::make_unique<link>();
+  first->next = from_dlpack<float, dims<1>>(q.give());
+  auto& next = first->next;
+  float x[1]{9};
+  const extent s[1]{1};
+  t = borrow(view<float, dims<1>>(x, s, s), std::move(first));
+  CHECK(p.deleted == 1);
+  CHECK(t(0) == 9);
+  t = std::move(next);  // the link goes, and what it held stays
+  CHECK(q.deleted == 0);
+  CHECK(t(0) == 3);
+  t.reset();
+  CHECK(q.deleted == 1);
+  CHECK_FALSE(t);
+}
+
+TEST_CASE("H5 typed imports of either form and generation, over what was there before") {
+  versioned p({1, 2, 3}, {3}, {1}), bad({1}, {2});
+  legacy q({4, 5}, {2}, {1});
+  tensor<const float, dims<1>> t;
+  failure why;
+  auto h = p.give();
+  CHECK(try_from_dlpack(h, t, why) == errc::ok);
+  CHECK_FALSE(h);
+  CHECK((t.data() == p.values.data() && t.numel() == 3 && t.rank() == 1 && t[2] == 3));
+  CHECK((t.shape() == shape{3} && t.strides() == strides{{1}}));
+  auto old = q.give();
+  tensor<float, dims<1>> writable;
+  CHECK(try_from_dlpack(old, writable, why) == errc::read_only);
+  CHECK(old);
+  CHECK(try_from_dlpack(old, writable, why, {.assume_writable = true}) == errc::ok);
+  CHECK(writable[1] == 5);
+  writable.reset();
+  CHECK(q.deleted == 1);
+  q.shape = {2};
+  q.values = {4, 5};
+  q.dl().data = q.values.data();
+  CHECK((from_dlpack<float, dims<1>>(q.give(), {.assume_writable = true}))[0] == 4);
+  CHECK(q.deleted == 2);
+  CHECK_THROWS_AS((from_dlpack<float, dims<1>>(q.give())), error);
+  CHECK(q.deleted == 3);  // the handle was a temporary: it owned until the end of the line
+  bad.dl().ndim = -1;
+  auto wrong = bad.give();
+  CHECK(try_from_dlpack(wrong, t, why) == errc::rank);
+  CHECK((t && p.deleted == 0));
+  import_report report;
+  CHECK(try_from_dlpack(wrong, t, why, {.report = &report}) == errc::rank);
+  static_cast<void>(wrong.release());
+  versioned again({7, 8}, {2}, {1});
+  h = again.give();
+  CHECK(try_from_dlpack(h, t, why, {.copies = copy_policy::always, .report = &report}) == errc::ok);
+  CHECK((p.deleted == 1 && again.deleted == 1 && !h && report.copied));
+  CHECK(t[1] == 8);
+}
+
+TEST_CASE("share: an empty array, a reversed one, bytes and number of the device; the owner is then empty") {
+  versioned none({1}, {0, 2}), back({1, 2, 3}, {3}, {-1}), there({1, 2}, {2});
+  failure why;
+  {
+    auto t = from_dlpack<float, dims<2>>(none.give());
+    CHECK_FALSE(t);
+    tensor<float> to;
+    CHECK(t.try_share(to, why) == errc::ok);
+    CHECK(to.shape() == shape{0, 2});
+    CHECK(to.owner().bytes() == 0);
+    CHECK(none.deleted == 0);
+  }
+  CHECK(none.deleted == 1);
+  back.dl().byte_offset = 8;
+  auto t = from_dlpack<float, dims<1>>(back.give());
+  tensor<float> to;
+  CHECK(t.try_share(to, why) == errc::ok);
+  CHECK((!t && t.data() == nullptr && t.numel() == 0));
+  CHECK((to[0] == 3 && to[2] == 1 && to.owner().bytes() == 12 && to.owner().sole()));
+  CHECK(to.strides()[0] == -1);
+  CHECK_THROWS_AS((tensor<float, extents<2>>().share()), error);
+  const extent two[1]{2};
+  tensor<float, dims<1>> nowhere(view<float, dims<1>>(nullptr, two, two), {});
+  CHECK(nowhere.try_share(to, why) == errc::null_data);
+  CHECK(to[0] == 3);
+  there.dl().device = {2, 3};
+  tensor<float, elsewhere> far;
+  auto d = from_dlpack<float, dims<1>, elsewhere>(there.give());
+  CHECK(d.try_share(far, why) == errc::ok);
+  CHECK((far.owner().device() == 3 && far.describe().device == device{device_type::cuda, 3}));
+}
+
+TEST_CASE("borrow: a typed view with whoever keeps it alive, over what was there before") {
+  versioned p({1}, {1}, {1});
+  float x[6]{1, 2, 3, 4, 5, 6};
+  const extent s[2]{2, 3}, by[2]{3, 1};
+  tensor<float, dims<1>> before = from_dlpack<float, dims<1>>(p.give());
+  failure why;
+  auto alive = std::make_shared<int>(1);
+  const std::weak_ptr<int> watch = alive;
+  CHECK(try_borrow(view<float, dims<1>>(x, s + 1, by + 1), std::move(alive), before, why) == errc::ok);
+  CHECK(p.deleted == 1);
+  CHECK((before(2) == 3 && !watch.expired()));
+  const auto counted = std::move(before).share();
+  CHECK((counted.numel() == 3 && !watch.expired()));
+  const auto rows = borrow(view<float, extents<2, 3>, layout_right>(x, s, by), counted);
+  CHECK(rows(1, 2) == 6);
+  CHECK(copy(rows)[5] == 6);
+  const auto there = borrow(view<float, dims<1>, elsewhere>(x, s, by, {device_type::cuda, 4}), 0);
+  CHECK(there.view().device().id == 4);
+}

@@ -82,3 +82,98 @@ TEST_CASE("E8 an empty array fits every layout; one of the wrong layout is refus
   CHECK(view_as<view<const float, dims<1>>>(reversed.dl())(2) == 1);
   CHECK(refused<view<const float, dims<1>, layout_right>>(reversed).code == errc::not_dense);
 }
+
+namespace {
+struct elsewhere {
+  static constexpr device_type type = device_type::cuda;
+};
+}  // namespace
+TEST_CASE("a view that was not filled has no elements, whatever its type says") {
+  const view<float, extents<2, 3>> none;
+  CHECK_FALSE(none);
+  CHECK(none.data() == nullptr);
+  CHECK(none.numel() == 0);
+  CHECK(none.shape() == shape{2, 3});
+  CHECK(none.device() == device{});
+  const view<float, dims<1>> open;
+  CHECK(open.extent_of(0) == 0);
+  CHECK(open.stride_of(0) == 0);
+  constexpr view<const int, dims<2>, layout_right> constant;
+  static_assert(constant.extent_of(1) == 0 && !constant);
+}
+
+TEST_CASE("each layout puts each element where its strides say") {
+  float x[120];
+  for (int i = 0; i < 120; ++i) x[i] = static_cast<float>(i);
+  const extent s[4]{2, 3, 4, 5};
+  const extent no_steps[4]{};
+  const view<float, dims<4>, layout_right> right(x, s, no_steps);
+  const view<float, extents<2, dyn, 4, dyn>, layout_left> left(x, s, no_steps);
+  const extent steps[4]{60, 20, 5, 1};
+  const view<float, dims<4>> any(x, s, steps);
+  CHECK(right(1, 2, 3, 4) == 119);
+  CHECK(right(1, 0, 2, 3) == 73);
+  CHECK(any(1, 0, 2, 3) == 73);
+  CHECK(left(1, 2, 3, 4) == 119);
+  CHECK(left(1, 0, 2, 3) == 1 + 2 * 6 + 3 * 24);
+  CHECK(right.strides() == strides{{60, 20, 5, 1}});
+  CHECK(left.strides() == strides{{1, 2, 6, 24}});
+  CHECK(any.strides() == strides{{60, 20, 5, 1}});
+  CHECK(right.numel() == 120);
+  CHECK(right.dense());
+  CHECK(any.dense());
+  CHECK_FALSE(left.dense());
+  const view<float, dims<2>> gaps(x, s, strides{{4, 1}}.d);
+  CHECK_FALSE(gaps.dense());
+  CHECK(right[7] == 7);
+  CHECK(right.begin() == x);
+  CHECK(right.end() == x + 120);
+  const view<float, dims<1>> each_third(x, s + 1, strides{{3}}.d);
+  CHECK(each_third[2] == 6);
+  const view<float, dims<1>, layout_left> line(x, s + 3, no_steps);
+  CHECK(line[4] == 4);
+  const view<float, dims<0>> one(x + 9, s, no_steps);
+  CHECK(one() == 9);
+  CHECK(one.numel() == 1);
+  CHECK(one.shape().rank() == 0);
+}
+
+TEST_CASE("strides of empty arrays are those of extents of 1, and none overflows") {
+  float x[1]{};
+  const extent s[3]{2, 0, 3}, huge[3]{INT64_MAX, INT64_MAX, INT64_MAX};
+  const view<float, dims<3>, layout_right> right(x, s, s);
+  const view<float, dims<3>, layout_left> left(x, s, s);
+  CHECK(right.strides() == strides{{3, 3, 1}});
+  CHECK(left.strides() == strides{{1, 2, 2}});
+  CHECK(right.numel() == 0);
+  CHECK(view<float, dims<3>, layout_right>(x, huge, s).stride_of(0) == INT64_MAX);
+  CHECK(view<float, dims<3>, layout_left>(x, huge, s).stride_of(2) == INT64_MAX);
+}
+
+TEST_CASE("a typed view turns into what promises less, on the same memory") {
+  float x[6]{1, 2, 3, 4, 5, 6};
+  const extent s[2]{2, 3};
+  const view<float, extents<2, 3>, layout_right> full(x, s, s);
+  const view<const float, dims<2>, on_device<device_type::cpu, device_type::cuda>> less = full;
+  CHECK(less.device() == device{device_type::cpu, 0});
+  CHECK((less.data() == x && less.strides() == strides{{3, 1}}));
+  const view<float> dense = full;
+  const view<const float> constant = full;
+  const strided_view<float> strided = full;
+  CHECK((dense.data() == x && dense.shape() == shape{2, 3}));
+  CHECK((constant.data() == x && constant.shape() == shape{2, 3}));
+  CHECK((strided.data() == x && strided.shape() == shape{2, 3} && strided.strides() == strides{{3, 1}}));
+  const view<float, dims<1>, elsewhere> there(x, s, s, {device_type::cuda, 7});
+  CHECK(there.device() == device{device_type::cuda, 7});
+  const view<float, dims<1>, on_device<device_type::cuda, device_type::rocm>> either = there;
+  CHECK(either.device() == device{device_type::cuda, 7});
+  static_assert(!std::is_convertible_v<view<float, dims<1>, elsewhere>, strided_view<float>>);
+  static_assert(!std::is_convertible_v<view<float, dims<2>, layout_left>, view<float>>);
+  static_assert(!std::is_convertible_v<view<const float, dims<2>, layout_right>, view<float>>);
+  static_assert(!std::is_convertible_v<view<float, dims<2>, layout_left>, view<float, dims<2>, layout_right>>);
+  static_assert(std::is_convertible_v<view<float, dims<2>, aligned<64>>, view<float, dims<2>, aligned<16>>>);
+  static_assert(!std::is_convertible_v<view<float, dims<1>>, view<float, dims<2>>>);
+  static_assert(!std::is_convertible_v<view<float, extents<3>>, view<float, extents<2>>>);
+  static_assert(view<double, dims<1>>::alignment == 8 && view<double, dims<1>, aligned<4>>::alignment == 8 &&
+                view<double, dims<1>, aligned<32>>::alignment == 32);
+}

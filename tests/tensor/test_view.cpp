@@ -33,6 +33,10 @@ struct my_device {
   static constexpr tenon::device_type type = tenon::device_type::ext;
 };
 struct far_image {};  // its adapter says at run time where it is
+struct movable {
+  float* data;
+  tenon::device where;
+};
 errc code_of(auto&& call) {
   try {
     call();
@@ -58,6 +62,12 @@ struct tenon::adapter<far_image> {
   static float* data(const far_image&) { return nullptr; }
   static tenon::shape shape(const far_image&) { return {2}; }
   static tenon::device device(const far_image&) { return {device_type::cuda, 1}; }
+};
+template <>
+struct tenon::adapter<movable> {
+  static float* data(const movable& m) { return m.data; }
+  static tenon::shape shape(const movable&) { return {2}; }
+  static tenon::device device(const movable& m) { return m.where; }
 };
 
 TEST_CASE("a view of a container borrows its elements under a shape") {
@@ -225,4 +235,90 @@ TEST_CASE("views hold in constant expressions") {
   STATIC_CHECK(a(1, 0) == 3);
   STATIC_CHECK(a.numel() == 4);
   STATIC_CHECK(tenon::strided_view<const float>(v, {2, 2}, {{1, 2}})(0, 1) == 3);
+}
+
+TEST_CASE("a shape that is refused says which axis, or how many elements there are") {
+  std::vector<float> v(6);
+  const auto said = [&](const shape& s) -> std::string {
+    try {
+      view<float>(v, s);
+    } catch (const tenon::error& e) { return e.what(); }
+    return "";
+  };
+  CHECK(said({3, -2}) == "[view] shape: negative extent, axis 1: got -2, expected at least 0.");
+  CHECK(said({4, 2}) == "[view] elements of the container: extent: got 6, expected 8.");
+  CHECK(said({0}) == "[view] elements of the container: extent: got 6, expected 0.");
+  std::vector<float> none;
+  CHECK(view<float>(none, {2, 0, 3}).numel() == 0);
+}
+
+TEST_CASE("elements by one index an axis, of as many axes as there may be") {
+  std::vector<int> v(384);
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<int>(i);
+  const shape s{2, 3, 2, 2, 2, 2, 2, 2};
+  const view<int> a(v, s);
+  CHECK(a(1, 2, 1, 1, 1, 1, 1, 1) == 383);
+  CHECK(a(0, 1, 0, 1, 0, 0, 0, 1) == 64 + 16 + 1);
+  const tenon::strided_view<int> b = a;
+  CHECK(b(1, 2, 1, 1, 1, 1, 1, 1) == 383);
+  CHECK(b(1, 0, 1, 0, 0, 0, 1, 0) == 192 + 32 + 2);
+  CHECK((a.begin() == v.data() && a.end() == v.data() + 384 && a.rank() == 8));
+  CHECK((b.numel() == 384 && b.rank() == 8 && b.strides() == tenon::dense_strides(s)));
+  CHECK((!view<int>() && view<int>().numel() == 0 && !tenon::strided_view<int>() && b));
+  const tenon::strided_view<const int> c = b;
+  CHECK((c.data() == v.data() && c.shape() == s && c.strides() == b.strides()));
+}
+
+TEST_CASE("bytes of an array: whole ones, shared ones, one each, and none too many") {
+  const auto bytes = [](tenon::dtype d, const shape& s, bool padded = false) {
+    tenon::array_ref a;
+    a.dtype = d;
+    a.shape = s;
+    a.padded = padded;
+    return a.bytes();
+  };
+  using tenon::dtype;
+  CHECK(bytes(tenon::float32, {2, 3}) == 24);
+  CHECK(bytes({tenon::dtype_code::float_, 32, 4}, {3}) == 48);
+  const dtype four{tenon::dtype_code::uint_, 4, 1}, six{tenon::dtype_code::uint_, 6, 1};
+  CHECK(bytes(four, {1}) == 1);
+  CHECK(bytes(four, {9}) == 5);
+  CHECK(bytes(six, {4}) == 3);
+  CHECK(bytes(six, {5}) == 4);
+  CHECK(bytes(six, {12}) == 9);
+  CHECK(bytes(six, {15}) == 12);
+  CHECK(bytes(six, {15}, true) == 15);
+  CHECK(bytes(four, {0}) == 0);
+  CHECK(bytes(tenon::uint8, {INT64_MAX}) == INT64_MAX);  // no step of the way overflows
+  CHECK(bytes(four, {INT64_MAX}) == INT64_MAX / 2 + 1);
+  CHECK((tenon::array_ref{}.read_only && !tenon::array_ref{}.padded));
+}
+
+TEST_CASE("what a batch must be: as the shape says, of any length where that is open, and not empty") {
+  using tenon::dyn;
+  using tenon::detail::first_unlike;
+  CHECK(first_unlike({2, 3, 4}, {dyn, 3, 4}) == -1);
+  CHECK(first_unlike({1, 3, 4}, {dyn, 3, 4}) == -1);
+  CHECK(first_unlike({0, 3, 4}, {dyn, 3, 4}) == 0);
+  CHECK(first_unlike({0, 3, 4}, {0, 3, 4}) == 0);
+  CHECK(first_unlike({2, 3, 4}, {3, 3, 4}) == 0);
+  CHECK(first_unlike({2, 3, 4}, {2, 2, 4}) == 1);
+  CHECK(first_unlike({2, 3, 4}, {2, 3, 5}) == 2);
+  CHECK(first_unlike({2, 0, 4}, {2, 0, 4}) == -1);  // later axes may be empty
+  CHECK(first_unlike({2, 0, 4}, {2, dyn, 4}) == -1);
+  CHECK(first_unlike({2, -1, 4}, {2, dyn, 4}) == 1);
+  CHECK(first_unlike({}, {}) == -1);
+}
+
+TEST_CASE("an adapter is asked where its memory is") {
+  far_image f;
+  tenon::failure why;
+  CHECK(tenon::detail::check_device("test", f, why) == errc::device);
+  CHECK(why.message() == "[test] x: device: got cuda:1, expected cpu:0.");
+  std::vector<float> v(2);
+  CHECK(tenon::detail::check_device("test", v, why) == errc::ok);
+  float x[2]{1, 2};
+  const movable here{x, {}}, gone{x, {tenon::device_type::cuda_host, 0}};
+  CHECK(tenon::as_view(here)(1) == 2);
+  CHECK(code_of([&] { tenon::as_view(gone); }) == errc::device);
 }

@@ -196,3 +196,96 @@ TEST_CASE("good arrays take the quick way, to the last byte that has an address"
   CHECK(quick(any, {1, 1}, {1, 1}, 4, last) == both(false, false));
   CHECK(quick(std::type_identity<view<const float, dims<0>>>(), {}, {}) == both(true, true));
 }
+
+namespace {
+struct elsewhere {
+  static constexpr device_type type = device_type::ext;
+};
+struct loose {  // knows at run time what it holds
+  array_ref said;
+  errc code = errc::ok;
+};
+}  // namespace
+template <>
+struct tenon::adapter<loose> {
+  static errc try_describe(const loose& l, array_ref& a, failure& why) noexcept {
+    a = l.said;
+    why = {};
+    why.code = l.code;
+    return l.code;
+  }
+};
+TEST_CASE("view_as of what knows its device by kind alone, by number, or at run time what it is") {
+  float x[6]{};
+  const view<float, elsewhere> kind(x, {6});
+  const auto v = view_as<view<float, dims<1>, elsewhere>>(kind);
+  CHECK(v.device() == device{device_type::ext, device::any_number});
+  CHECK((v.data() == x && v.extent_of(0) == 6));
+  loose l{{x, float32, {device_type::ext, 4}, {2, 3}, {{3, 1}}, false}};
+  const auto w = view_as<view<float, dims<2>, elsewhere>>(l);
+  CHECK(w.device() == device{device_type::ext, 4});
+  CHECK(w.strides() == strides{{3, 1}});
+  view<float, dims<2>, elsewhere> to = w;
+  failure why;
+  l.code = errc::value;
+  CHECK(try_view_as(l, to, why) == errc::value);
+  l.code = errc::ok;
+  l.said.read_only = true;
+  CHECK(try_view_as(l, to, why) == errc::read_only);
+  CHECK(why.message().starts_with("[view_as] "));
+  l.said.device.id = -2;
+  CHECK(try_view_as(l, to, why) == errc::device);
+  CHECK(to.device() == device{device_type::ext, 4});
+  CHECK(to.data() == x);
+}
+
+TEST_CASE("view_as has no place for a copy, and leaves what it could not fill") {
+  versioned p({1, 2, 3}, {2});
+  p.dl().byte_offset = 2;
+  float x[1]{};
+  const extent s[1]{1};
+  view<const float, dims<1>> v(x, s, s);
+  failure why;
+  for (const copy_policy policy : {copy_policy::never, copy_policy::if_needed})
+    CHECK(try_view_as(p.dl(), v, why, {.copies = policy}) == errc::alignment);
+  CHECK_THROWS_AS((view_as<view<const float, dims<1>>>(p.dl(), {.copies = copy_policy::if_needed})), error);
+  p.dl().byte_offset = 4;
+  CHECK(try_view_as(p.dl(), v, why, {.copies = copy_policy::always}) == errc::ok);
+  CHECK((v.data() == p.values.data() + 1 && v(1) == 3));
+  const auto before = bytes_moved().copied;
+  CHECK(view_as<view<const float, dims<1>>>(p.dl(), {.copies = copy_policy::always}).data() == v.data());
+  CHECK(bytes_moved().copied == before);
+}
+
+TEST_CASE("C2 read-only, padding and handles are seen by the quick check too") {
+  versioned p({1, 2, 3}, {2}, {1});
+  view<float, dims<1>> writable;
+  view<const float, dims<1>> constant;
+  CHECK(detail::fits_plainly(p.dl(), 0, true, writable));
+  CHECK_FALSE(detail::fits_plainly(p.dl(), 0, false, writable));
+  CHECK_FALSE(detail::fits_plainly(p.dl(), dl::flag_read_only, true, writable));
+  CHECK_FALSE(detail::fits_plainly(p.dl(), dl::flag_subbyte_padded, true, writable));
+  CHECK(detail::fits_plainly(p.dl(), dl::flag_read_only | dl::flag_is_copied, false, constant));
+  CHECK_FALSE(detail::fits_plainly(p.dl(), dl::flag_subbyte_padded, true, constant));
+  view<float, dims<1>, on_device<device_type::metal>> handles;
+  p.dl().device = {8, 2};
+  CHECK(detail::fits_plainly(p.dl(), 0, true, handles));
+  CHECK(handles.device() == device{device_type::metal, 2});
+  p.dl().byte_offset = 4;
+  CHECK_FALSE(detail::fits_plainly(p.dl(), 0, true, handles));
+  p.dl().device = {1, -1};
+  CHECK(detail::fits_plainly(p.dl(), 0, true, writable));
+  CHECK((writable.data() == p.values.data() + 1 && writable.device() == device{}));
+  p.dl().device = {12, -1};
+  view<float, dims<1>, elsewhere> there;
+  CHECK_FALSE(detail::fits_plainly(p.dl(), 0, true, there));
+  p.dl().device = {12, 0};
+  CHECK(detail::fits_plainly(p.dl(), 0, true, there));
+  view<float, extents<2>> two;
+  view<float, extents<3>> three;
+  p.dl().device = {1, 0};
+  CHECK(detail::fits_plainly(p.dl(), 0, true, two));
+  CHECK_FALSE(detail::fits_plainly(p.dl(), 0, true, three));
+  p.dl().dtype = {2, 32, 2};
+  CHECK_FALSE(detail::fits_plainly(p.dl(), 0, true, two));
+}

@@ -55,11 +55,11 @@ struct copy_form {
 template <class T, class Device, class... Promises>
 class tensor {
   static_assert(sizeof...(Promises) == 0, "[tensor] the extents come first: tenon::tensor<T, tenon::extents<…>, …>");
-  storage owner_;
   strided_view<T, Device> view_;
   extent n_ = 0;
   bool dense_ = true, read_only_ = std::is_const_v<T>;
   std::uint64_t stamp_ = 0;
+  storage owner_;  // assigned last: what it lets go of may own the tensor that is assigned
 
  public:
   using element_type = T;
@@ -67,26 +67,27 @@ class tensor {
   tensor() = default;
   [[gnu::noinline]] tensor(storage owner, const strided_view<T, Device>& v, bool read_only = std::is_const_v<T>,
                            std::uint64_t stamp = 0) noexcept
-      : owner_(std::move(owner)), view_(v), n_(v.numel()), dense_(v.dense()), read_only_(read_only || std::is_const_v<T>),
-        stamp_(stamp) {}
+      : view_(v), n_(v.numel()), dense_(v.dense()), read_only_(read_only || std::is_const_v<T>), stamp_(stamp),
+        owner_(std::move(owner)) {}
   template <class U>
     requires std::same_as<const U, T>
   tensor(const tensor<U, Device>& o) noexcept : tensor(o.owner(), o.strided(), o.read_only(), o.stamp()) {}
   tensor(const tensor&) = default;
   tensor& operator=(const tensor&) = default;
   [[gnu::noinline]] tensor(tensor&& o) noexcept
-      : owner_(std::move(o.owner_)), view_(o.view_), n_(o.n_), dense_(o.dense_), read_only_(o.read_only_), stamp_(o.stamp_) {
+      : view_(o.view_), n_(o.n_), dense_(o.dense_), read_only_(o.read_only_), stamp_(o.stamp_), owner_(std::move(o.owner_)) {
     o.reset();  // what was moved from is empty
   }
   [[gnu::noinline]] tensor& operator=(tensor&& o) noexcept {
     if (this != &o) {
-      owner_ = std::move(o.owner_);
       view_ = o.view_;
       n_ = o.n_;
       dense_ = o.dense_;
       read_only_ = o.read_only_;
       stamp_ = o.stamp_;
+      storage taken = std::move(o.owner_);
       o.reset();
+      owner_ = std::move(taken);
     }
     return *this;
   }
@@ -176,15 +177,15 @@ class tensor {
 /// An array whose element type is known at run time.
 template <class Device>
 class tensor<void, Device> {
-  storage owner_;
   array_ref array_;
   std::uint64_t stamp_ = 0;
+  storage owner_;  // assigned last, as above
 
  public:
   using element_type = void;
   tensor() = default;
   tensor(storage owner, const array_ref& a, std::uint64_t stamp = 0) noexcept
-      : owner_(std::move(owner)), array_(a), stamp_(stamp) {}
+      : array_(a), stamp_(stamp), owner_(std::move(owner)) {}
   template <class T>
     requires(!std::is_void_v<T>)
   tensor(const tensor<T, Device>& t) noexcept : tensor(t.owner(), t.describe(), t.stamp()) {}
@@ -195,8 +196,11 @@ class tensor<void, Device> {
   }  // what was moved from is empty
   [[gnu::noinline]] tensor& operator=(tensor&& o) noexcept {
     if (this != &o) {
-      *this = static_cast<const tensor&>(o);
+      array_ = o.array_;
+      stamp_ = o.stamp_;
+      storage taken = std::move(o.owner_);
       o.reset();
+      owner_ = std::move(taken);
     }
     return *this;
   }

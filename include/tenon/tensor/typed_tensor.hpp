@@ -23,11 +23,11 @@ class erased_owner {
   erased_owner(void* what, void (*release)(void*) noexcept) noexcept : what_(what), release_(release) {}
   erased_owner(erased_owner&& o) noexcept : what_(std::exchange(o.what_, nullptr)), release_(o.release_) {}
   erased_owner& operator=(erased_owner&& o) noexcept {
-    if (this != &o) {
-      reset();
-      what_ = std::exchange(o.what_, nullptr);
-      release_ = o.release_;
-    }
+    void* const w = std::exchange(o.what_, nullptr);  // before letting go: o may be this one, or be owned by it
+    auto* const release = o.release_;
+    reset();
+    what_ = w;
+    release_ = release;
     return *this;
   }
   ~erased_owner() { reset(); }
@@ -66,8 +66,8 @@ class tensor<T, extents<E...>, Tags...> {
   tensor(const view_type& v, detail::erased_owner&& owner) noexcept : view_(v), owner_(std::move(owner)) {}
   tensor(tensor&& o) noexcept : view_(std::exchange(o.view_, {})), owner_(std::move(o.owner_)) {}
   tensor& operator=(tensor&& o) noexcept {
-    view_ = std::exchange(o.view_, {});
-    owner_ = std::move(o.owner_);
+    const view_type v = std::exchange(o.view_, {});
+    hold(v, std::move(o.owner_));
     return *this;
   }
   ~tensor() = default;
