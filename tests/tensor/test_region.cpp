@@ -210,6 +210,37 @@ TEST_CASE("reshape does not join axes beyond the last address, nor split one bey
   CHECK(reshape(one, {1, 4, 1}).strides()[1] == INT64_MAX);
 }
 
+TEST_CASE("after each of them strides that mean nothing are row-major, and what is empty starts nowhere") {
+  const auto memory = counted(12);
+  const strided_view<const int> odd(memory.data(), {2, 1, 0}, {{INT64_MIN, INT64_MAX, INT64_MIN}});
+  CHECK(transpose(dense(memory, {2, 1, 3})).strides() == strides{{1, 2, 3}});
+  CHECK((transpose(odd).data() == nullptr && transpose(odd).strides() == strides{{2, 2, 1}}));
+  CHECK((reshape(odd, {0, 1, 4}).data() == nullptr && reshape(odd, {0, 1, 4}).strides() == strides{{4, 4, 1}}));
+  CHECK(reshape(dense(memory, {12}), {3, 1, 4}).strides() == strides{{4, 4, 1}});
+  failure why;
+  detail::region r{{3, 4}, {{4, 1}}};
+  const detail::slice_arg by[2]{2, 1};
+  CHECK(detail::cut("test", r, by, 1, why) == errc::ok);  // the second is not asked for
+  CHECK((r.shape == shape{4} && r.offset == 8 && !r.empty));
+  r = {{3, 4}, {{4, 1}}};
+  const detail::slice_arg none[2]{range{1, 3}, range{4, 4}};
+  CHECK(detail::cut("test", r, none, 2, why) == errc::ok);
+  CHECK((r.shape == shape{2, 0} && r.offset == 0 && r.empty));
+  CHECK((detail::reversed(3).d[0] == 2 && detail::reversed(3).d[3] == 0));
+}
+
+TEST_CASE("as many axes as there may be") {
+  const auto memory = counted(6);
+  const auto x = dense(memory, {1, 2, 1, 1, 3, 1, 1, 1});
+  CHECK(transpose(x).shape() == shape{1, 1, 1, 3, 1, 1, 2, 1});
+  CHECK(transpose(x, {7, 4, 2, 3, 1, 5, 6, 0})(0, 2, 0, 0, 1, 0, 0, 0) == 5);
+  CHECK(subview(x, 0, 1, 0, 0, 2, 0, 0, 0)() == 5);
+  CHECK(subview(x, all{}, range{1, 2}).shape() == shape{1, 1, 1, 1, 3, 1, 1, 1});
+  CHECK(subview(x, range{0, 0}).data() == nullptr);
+  CHECK(reshape(x, {1, 1, 1, 1, 1, 1, 1, dyn}).shape() == shape{1, 1, 1, 1, 1, 1, 1, 6});
+  CHECK(reshape(x, {6})(5) == 5);
+}
+
 namespace {
 /// An array of random shape over some memory, with gaps, broadcast, reversed and permuted axes.
 struct sample {

@@ -172,7 +172,7 @@ TEST_CASE("as: the same memory with its element type in the C++ type, or why not
   CHECK((constant.data() == marked.data() && constant.stamp() == 7 && constant.read_only() && constant.owner()));
   CHECK((constant.shape() == shape{3, 2} && constant.strides() == strides{{1, 3}}));
   CHECK_THROWS_AS(marked.as<float>(), error);
-  tensor<float> own({2});
+  tensor<float> own(shape{2});
   own[1] = 5;
   const tensor<> untyped = own;
   CHECK(untyped.try_as(to, why) == errc::ok);

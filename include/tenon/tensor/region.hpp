@@ -95,7 +95,7 @@ inline void settle(region& r) noexcept {
   if (by.end < low || by.end > high) return outside("end of a range", by.end, low, high);
   const extent far = up ? by.end - by.begin : by.begin - by.end;
   const extent hops = far ? (far - 1) / by.step : 0;
-  count = far ? 1 + (hops < 0 ? -hops : hops) : 0;
+  count = far ? 1 + (up ? hops : -hops) : 0;
   return errc::ok;
 }
 /// `r` becomes what the slices take of it; axes that have none stay whole. Errors: rank, index, value, negative_extent, overflow.
@@ -127,7 +127,7 @@ inline void settle(region& r) noexcept {
     }
     if (s.kind == slice_arg::part) {
       if (const errc c = count_range(op, s.by, i, e, count, why); c != errc::ok) return c;
-      if (count > 0) advance(s.by.begin, stride);
+      advance(s.by.begin, stride);
       if (count > 1) odd |= __builtin_mul_overflow(stride, s.by.step, &step);
     }
     to.strides.d[to.shape.rank_] = step;
