@@ -162,7 +162,13 @@ int main() {
     owner = tenon::borrow(v, t.owner());
   };
   const auto owns = [&] { return owner.data() == x && owner(1) == 2; };
-  inject("typed borrow", 1, [&] { auto b = tenon::borrow(v, t.owner()); }, owns);
+  inject(
+      "typed borrow", 1,
+      [&] {
+        auto b = tenon::borrow(v, t.owner());
+        expect(b.data() == x, "empty", "typed borrow", 0);
+      },
+      owns);
   inject(
       "share", 1,
       [&] {

@@ -135,11 +135,30 @@ TEST_CASE("fresh tensors take their memory where they are told") {
   CHECK(try_copy(t, to, why, &none) == errc::no_memory);
   CHECK(try_copy(tensor<>(t), untyped, why, &none) == errc::no_memory);
   CHECK((to.data() == t.data() && untyped.data() == t.data()));
+  CHECK(tensor<int>::try_zeros({-2, 3}, to, why) == errc::negative_extent);
+  CHECK(why.axis == 0);
   CHECK(tensor<int>::try_zeros({3, -1}, to, why) == errc::negative_extent);
   CHECK(why.message() == "[tensor] shape: negative extent, axis 1: got -1, expected at least 0.");
   CHECK(tensor<int>::try_zeros({0, 3}, to, why) == errc::ok);
   CHECK((to.numel() == 0 && to && to.shape() == shape{0, 3}));
   CHECK(tensor<int>(shape{}).numel() == 1);
+}
+
+TEST_CASE("fresh tensors are zero to their last byte, and nothing behind it is written") {
+  struct between {
+    alignas(64) unsigned char room[1024];
+    std::size_t given = 0;
+    void* allocate(std::size_t n, std::size_t) {
+      for (auto& b : room) b = 0xaa;
+      given = n;
+      return room;
+    }
+    void deallocate(void*, std::size_t, std::size_t) {}
+  } from;
+  const tensor<int> t({3, 7}, &from);
+  for (int i = 0; i < 21; ++i) CHECK(t[i] == 0);
+  REQUIRE(from.given < sizeof from.room);
+  for (std::size_t i = from.given; i < sizeof from.room; ++i) CHECK(from.room[i] == 0xaa);
 }
 
 TEST_CASE("a copy of what is known at run time: dense, its own, refused where there is nothing") {

@@ -235,6 +235,9 @@ TEST_CASE("H5 typed imports of either form and generation, over what was there b
   tensor<const float, dims<1>> t;
   failure why;
   auto h = p.give();
+  view<float, dims<1>> quick;
+  CHECK(detail::comes_in_plainly(h, {}, quick));  // a versioned struct may be written unless it says otherwise
+  CHECK_FALSE(detail::comes_in_plainly(h, {.strict = true}, quick));
   CHECK(try_from_dlpack(h, t, why) == errc::ok);
   CHECK_FALSE(h);
   CHECK((t.data() == p.values.data() && t.numel() == 3 && t.rank() == 1 && t[2] == 3));

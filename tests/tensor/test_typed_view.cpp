@@ -171,6 +171,9 @@ TEST_CASE("a typed view turns into what promises less, on the same memory") {
   static_assert(!std::is_convertible_v<view<float, dims<2>, layout_left>, view<float>>);
   static_assert(!std::is_convertible_v<view<const float, dims<2>, layout_right>, view<float>>);
   static_assert(!std::is_convertible_v<view<float, dims<2>, layout_left>, view<float, dims<2>, layout_right>>);
+  static_assert(!std::is_convertible_v<view<float, dims<2>, layout_right>, view<float, dims<2>, layout_left>>);
+  static_assert(std::is_convertible_v<view<float, extents<2, 3>, layout_right>, view<const float, dims<2>, layout_right>>);
+  static_assert(std::is_convertible_v<view<float, extents<2, 3>, layout_left>, view<float, dims<2>, layout_left>>);
   static_assert(std::is_convertible_v<view<float, dims<2>, aligned<64>>, view<float, dims<2>, aligned<16>>>);
   static_assert(!std::is_convertible_v<view<float, dims<1>>, view<float, dims<2>>>);
   static_assert(!std::is_convertible_v<view<float, extents<3>>, view<float, extents<2>>>);

@@ -246,6 +246,9 @@ TEST_CASE("view_as has no place for a copy, and leaves what it could not fill") 
   const extent s[1]{1};
   view<const float, dims<1>> v(x, s, s);
   failure why;
+  versioned good({4, 5}, {2});
+  CHECK(try_view_as(good.dl(), v, why) == errc::ok);
+  CHECK((v.data() == good.values.data() && v.numel() == 2 && v(1) == 5));
   for (const copy_policy policy : {copy_policy::never, copy_policy::if_needed})
     CHECK(try_view_as(p.dl(), v, why, {.copies = policy}) == errc::alignment);
   CHECK_THROWS_AS((view_as<view<const float, dims<1>>>(p.dl(), {.copies = copy_policy::if_needed})), error);
@@ -276,6 +279,12 @@ TEST_CASE("C2 read-only, padding and handles are seen by the quick check too") {
   p.dl().device = {1, -1};
   CHECK(detail::fits_plainly(p.dl(), 0, true, writable));
   CHECK((writable.data() == p.values.data() + 1 && writable.device() == device{}));
+  view<float, dims<1>, on_device<device_type::cpu, device_type::cuda>> either;
+  p.dl().device = {2, 1};
+  CHECK(detail::fits_plainly(p.dl(), 0, true, either));
+  CHECK(either.device() == device{device_type::cuda, 1});
+  p.dl().device = {3, 1};
+  CHECK_FALSE(detail::fits_plainly(p.dl(), 0, true, either));
   p.dl().device = {12, -1};
   view<float, dims<1>, elsewhere> there;
   CHECK_FALSE(detail::fits_plainly(p.dl(), 0, true, there));

@@ -146,10 +146,8 @@ template <class T, extent... E, class... Tags, class Owner>
 [[nodiscard]] errc try_borrow(const view<T, extents<E...>, Tags...>& v, Owner&& keep_alive, tensor<T, extents<E...>, Tags...>& to,
                               failure& why) noexcept {
   static_assert(!std::is_lvalue_reference_v<Owner>, "[borrow] ownership moves: pass std::move(keep_alive), or a copy");
-  storage s;
-  auto* data = const_cast<std::remove_const_t<T>*>(v.data());
-  const std::size_t bytes = static_cast<std::size_t>(v.numel()) * sizeof(T);
-  if (const errc c = storage::try_adopt(std::move(keep_alive), data, bytes, s, why, v.device().id); c != errc::ok) return c;
+  storage s;  // an owner alone: what is viewed is in the view
+  if (const errc c = storage::try_adopt(std::move(keep_alive), nullptr, 0, s, why); c != errc::ok) return c;
   to.hold(v, detail::erase(s));
   return errc::ok;
 }
@@ -187,7 +185,6 @@ template <class V, managed_struct M>
 #if TENON_EXCEPTIONS
 template <class T, class E, class... Tags, managed_struct M>
 [[gnu::cold, gnu::noinline]] void import_or_raise(handle<M>& h, tensor<T, E, Tags...>& to, const import_options& o) {
-  to.reset();
   if (failure f; import_closely(h, to, f, o) != errc::ok) raise(f);
 }
 struct import_access {

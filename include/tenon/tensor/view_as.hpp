@@ -105,7 +105,6 @@ template <class V, class X>
 namespace detail {
 template <class V>
 [[gnu::cold, gnu::noinline]] void view_or_raise(const import_source& from, const import_options& o, V& v) {
-  v = {};
   if (failure f; view_closely(from, o, v, f) != errc::ok) raise(f);
 }
 }  // namespace detail
