@@ -3,6 +3,7 @@
 // leaves its neighbours and the bytes around alone.
 #include <tenon/tensor/export.hpp>
 #include <tenon/tensor/import.hpp>
+#include <tenon/tensor/overlap.hpp>
 #include <tenon/tensor/packed.hpp>
 #include <tenon/tensor/subview.hpp>
 
@@ -105,6 +106,35 @@ TEST_CASE("F6 torch's pairs: the shape counts pairs, the last extent is doubled"
   scalar.dl().dtype = {17, 4, 2};
   const auto one = from_dlpack(scalar.give());
   CHECK(as_packed<const float4_e2m1fn>(one).shape() == shape{2});
+}
+
+TEST_CASE("F6 more numbers than can be counted are refused, as pairs of one axis or of all") {
+  const std::int64_t huge = std::int64_t{1} << 62, root = std::int64_t{1} << 31;
+  for (const auto& extents : {std::vector<std::int64_t>{huge}, {root, root}}) {
+    versioned p({0}, extents);
+    p.dl().dtype = {17, 4, 2};
+    const auto t = from_dlpack(p.give());
+    failure why;
+    packed<float4_e2m1fn> to;
+    CHECK(try_as_packed(t, to, why) == errc::overflow);
+    CHECK_FALSE(to);
+  }
+  versioned p({0}, {huge - 1});
+  p.dl().dtype = {17, 4, 2};
+  const auto t = from_dlpack(p.give());
+  CHECK(as_packed<float4_e2m1fn>(t).numel() == 2 * (huge - 1));
+}
+
+TEST_CASE("D15 the bytes that packed numbers reach have no gaps") {
+  versioned p({0, 0}, {3, 3});
+  p.dl().dtype = {17, 4, 1};
+  const auto t = from_dlpack(p.give());
+  CHECK(address_range_of(t).first == static_cast<const std::byte*>(t.data()));
+  CHECK(address_range_of(t).last == static_cast<const std::byte*>(t.data()) + 5);
+  versioned six({0, 0}, {3});
+  six.dl().dtype = {15, 6, 1};
+  const auto u = from_dlpack(six.give());
+  CHECK(address_range_of(u).last == static_cast<const std::byte*>(u.data()) + 3);
 }
 
 TEST_CASE("F4 F5 an imported packed array, and a part of it") {

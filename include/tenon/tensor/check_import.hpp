@@ -130,12 +130,11 @@ constexpr bool plain(const import_options& o) noexcept {
 [[gnu::noinline]] inline bool comes_plainly(const import_source& t, const import_request& want, const import_options& o,
                                             array_ref& out) noexcept {
   const dtype type{static_cast<dtype_code>(t.dtype.code), t.dtype.bits, t.dtype.lanes};
+  const device where{static_cast<device_type>(t.device.device_type), t.device.device_id};
   const bool read_only = t.versioned ? (t.flags & dl::flag_read_only) != 0 : !o.assume_writable;
-  if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || want.rank >= 0 || type.bits % 8 ||
-      !(want.any_dtype ? type.known() && type.lanes == 1 : type == want.dtype) ||
-      !want.devices.contains(static_cast<device_type>(t.device.device_type)) ||
-      opaque_devices.contains(static_cast<device_type>(t.device.device_type)) || t.device.device_id < 0 ||
-      (read_only && want.writable))
+  const bool wanted = want.any_dtype ? type.known() && type.lanes == 1 : type == want.dtype;
+  if (!plain(o) || t.ndim < 0 || t.ndim > max_rank || want.rank >= 0 || type.bits % 8 || !wanted ||
+      !want.devices.contains(where.type) || opaque_devices.contains(where.type) || where.id < 0 || (read_only && want.writable))
     return false;
   const auto rank = static_cast<int>(t.ndim);
   const auto keep = [&out](int i, extent e, extent step) {
@@ -150,7 +149,7 @@ constexpr bool plain(const import_options& o) noexcept {
   out.shape.rank_ = rank;
   out.data = static_cast<std::byte*>(t.data) + from.offset;
   out.dtype = type;
-  out.device = {static_cast<device_type>(t.device.device_type), t.device.device_id};
+  out.device = where;
   out.read_only = read_only;
   return true;
 }

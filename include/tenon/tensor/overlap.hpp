@@ -14,10 +14,9 @@ struct overlap_axis {
   extent most, step;  // index distance, and the elements of memory to a neighbour; both above 0
 };
 /// Whether Σ d·step = target for some d with |d| ≤ most on each axis from here on; at most `budget` tries. `reach` is the largest sum
-/// from here on, and behind it those of the axes that follow.
-inline overlap reaches(extent target, const overlap_axis* axes, int n, const extent* reach, int& budget) noexcept {
+/// from here on, and behind it those of the axes that follow: behind the last it is 0, which leaves no other target but 0.
+inline overlap reaches(extent target, const overlap_axis* axes, const extent* reach, int& budget) noexcept {
   if (target == 0) return overlap::some;
-  if (n == 0) return overlap::none;
   if (target < 0) target = -target;
   const auto [most, step] = *axes;
   const extent above = target - reach[1], from = above > 0 ? (above + step - 1) / step : above / step;
@@ -25,7 +24,7 @@ inline overlap reaches(extent target, const overlap_axis* axes, int n, const ext
   overlap found = overlap::none;
   for (extent d = from < -most ? -most : from; d <= (last < most ? last : most); ++d) {
     if (--budget < 0) return overlap::unknown;
-    const overlap behind = reaches(target - d * step, axes + 1, n - 1, reach + 1, budget);
+    const overlap behind = reaches(target - d * step, axes + 1, reach + 1, budget);
     if (behind != overlap::none) found = behind;
     if (behind == overlap::some) break;
   }
@@ -54,7 +53,7 @@ inline overlap reaches(extent target, const overlap_axis* axes, int n, const ext
   for (int i = 0; i < n; ++i)
     for (extent d = 1; d <= axes[i].most && d * axes[i].step <= reach[i + 1]; ++d) {
       if (--budget < 0) return overlap::unknown;
-      const overlap here = reaches(d * axes[i].step, axes + i + 1, n - i - 1, reach + i + 1, budget);
+      const overlap here = reaches(d * axes[i].step, axes + i + 1, reach + i + 1, budget);
       if (here != overlap::none) found = here;
       if (here == overlap::some) return found;
     }

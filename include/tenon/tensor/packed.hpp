@@ -90,12 +90,14 @@ template <class T>
   constexpr detail::small_format f = detail::format_of<std::remove_const_t<T>>::value;
   constexpr const char* op = "as_packed";
   const array_ref& a = t.describe();
-  if (a.dtype.code != f.code || a.dtype.bits != f.bits()) {
-    const dtype wanted{f.code, static_cast<std::uint8_t>(f.bits()), 1};
+  constexpr dtype wanted{f.code, static_cast<std::uint8_t>(f.bits()), 1};
+  dtype one = a.dtype;
+  one.lanes = 1;
+  if (one != wanted)
     return detail::fail(why, errc::dtype, op, {.argument = "this tensor", .got = a.dtype.packed(), .expected = wanted.packed()});
-  }
-  if (!std::is_const_v<T> && a.read_only)
-    return detail::fail(why, errc::read_only, op, {.argument = "this tensor", .remedy = "Ask for as_packed<const T>(t)."});
+  if constexpr (!std::is_const_v<T>)
+    if (a.read_only)
+      return detail::fail(why, errc::read_only, op, {.argument = "this tensor", .remedy = "Ask for as_packed<const T>(t)."});
   if (!a.dense())
     return detail::fail(why, errc::not_dense, op,
                         {.argument = "this tensor", .remedy = "Take a dense copy with tenon::copy(t)."});
