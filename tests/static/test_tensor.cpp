@@ -3,6 +3,8 @@
 #include <tenon/tensor/export.hpp>
 #include <tenon/tensor/import.hpp>
 
+#include <array>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -67,6 +69,20 @@ static_assert(!std::is_constructible_v<view<float>, std::vector<double>&, shape>
 static_assert(std::is_constructible_v<view<float>, std::span<float>, shape> &&
               std::is_constructible_v<view<const float>, std::span<float>, shape>);
 static_assert(!std::is_constructible_v<view<float>, std::span<const float>, shape>);
+
+struct pooled {  // says what its elements are, and owns them
+  using element_type = float;
+  using allocator_type = std::allocator<float>;
+};
+static_assert(detail::spanlike<std::span<float>> && !detail::spanlike<std::array<float, 3>> && !detail::spanlike<floats> &&
+              !detail::spanlike<pooled>);
+static_assert(outlives_call<std::span<float>> && outlives_call<std::array<float, 3>&> && !outlives_call<std::array<float, 3>>);
+
+// what may stand behind a view's extents
+static_assert(detail::is_layout<layout_right> && detail::is_layout<layout_left> && detail::is_layout<layout_strided> &&
+              !detail::is_layout<extents<2>>);
+static_assert(detail::alignment_of_tag<aligned<16>> == 16 && detail::alignment_of_tag<layout_right> == 0 &&
+              detail::alignment_of_tag<int> == 0 && detail::devices_of_tag<int>.empty());
 
 // every door has a twin that does not throw
 template <class T>
