@@ -4,6 +4,7 @@
 
 #include <random>
 #include <set>
+#include <utility>
 
 #include "catch.hpp"
 
@@ -54,6 +55,42 @@ TEST_CASE("D14 what cannot be decided in reasonable time is said to be unknown, 
   CHECK(self_overlap({1, 4}, {{0, 1}}) == overlap::none);  // an axis of one element may carry anything
   CHECK(self_overlap({0, 4}, {{0, 0}}) == overlap::none);
   CHECK(self_overlap({}, {}) == overlap::none);
+}
+
+TEST_CASE("D14 the search gives up after 2^14 tries, and not before") {
+  // 20021 d = 20011 e has no solution as small as these, which takes a try for every d
+  const extent most = 1 << 14;
+  CHECK(self_overlap({most + 1, 20021}, {{20021, 20011}}) == overlap::none);
+  CHECK(self_overlap({most + 2, 20021}, {{20021, 20011}}) == overlap::unknown);
+  CHECK(self_overlap({20012, 20022}, {{20021, 20011}}) == overlap::unknown);
+}
+
+TEST_CASE("D14 sums that reach a target: at both ends of each axis, in as many tries as are allowed") {
+  const detail::overlap_axis one[]{{5, 7}}, two[]{{3, 10}, {2, 3}};
+  const extent behind_one[]{35, 0}, behind_two[]{36, 6, 0};
+  const auto tries = [](extent target, const detail::overlap_axis* axes, const extent* reach, int budget) {
+    const overlap found = detail::reaches(target, axes, reach, budget);
+    return std::pair(found, budget);
+  };
+  using result = std::pair<overlap, int>;
+  CHECK(tries(0, one, behind_one, 0) == result(overlap::some, 0));
+  for (const extent sign : {-1, 1}) {
+    CHECK(tries(sign * 35, one, behind_one, 1) == result(overlap::some, 0));
+    CHECK(tries(sign * 35, one, behind_one, 0) == result(overlap::unknown, -1));
+    CHECK(tries(sign * 42, one, behind_one, 9) == result(overlap::none, 9));  // d = 6 is too far
+    CHECK(tries(sign * 34, one, behind_one, 9) == result(overlap::none, 9));
+    CHECK(tries(sign * 36, two, behind_two, 9).first == overlap::some);  // 30 + 6
+    CHECK(tries(sign * 24, two, behind_two, 9).first == overlap::some);  // 30 - 6
+    CHECK(tries(sign * 4, two, behind_two, 9).first == overlap::some);  // 10 - 6
+    CHECK(tries(sign * 37, two, behind_two, 9).first == overlap::none);
+    CHECK(tries(sign * 5, two, behind_two, 9).first == overlap::none);
+  }
+  for (extent target = -50; target <= 50; ++target) {
+    bool there = false;
+    for (extent d = -3; d <= 3; ++d)
+      for (extent e = -2; e <= 2; ++e) there |= d * 10 + e * 3 == target;
+    CHECK(tries(target, two, behind_two, 1000).first == (there ? overlap::some : overlap::none));
+  }
 }
 
 TEST_CASE("D15 the bytes that an array reaches, and whether two arrays may meet") {
