@@ -105,16 +105,16 @@ TEST_CASE("the quick way and the right to write") {
   CHECK(taken([](example& e) { e.t.versioned = false; }));
   CHECK_FALSE(taken([](example& e) { e.t.versioned = false, e.want.writable = true; }));
   CHECK(taken([](example& e) { e.t.versioned = false, e.want.writable = e.o.assume_writable = true; }));
-  for (const bool legacy : {false, true})
+  for (const bool unversioned : {false, true})
     for (const bool set : {false, true}) {
       example e;
-      e.t.versioned = !legacy;
-      e.o.assume_writable = legacy && set;
-      e.t.flags = !legacy && set ? dl::flag_read_only : 0;
+      e.t.versioned = !unversioned;
+      e.o.assume_writable = unversioned && set;
+      e.t.flags = !unversioned && set ? dl::flag_read_only : 0;
       CHECK(e.quick());
-      CHECK(e.a.read_only == (legacy != set));
+      CHECK(e.a.read_only == (unversioned != set));
       CHECK(e.closely().empty());
-      CHECK(e.a.read_only == (legacy != set));
+      CHECK(e.a.read_only == (unversioned != set));
     }
 }
 
