@@ -152,7 +152,13 @@ int main() {
   inject("untyped export", 1, [&] { auto e = tenon::to_dlpack(tenon::tensor<>(t)); }, still);
   out.reset();
   inject("copy", 1, [&] { auto c = tenon::copy(t); }, intact);
-  inject("borrow", 1, [&] { auto b = tenon::borrow(t.view(), t.owner()); }, intact);
+  inject(
+      "borrow", 1,
+      [&] {
+        auto b = tenon::borrow(t.view(), t.owner());
+        expect(b.data() == t.data(), "empty", "borrow", 0);
+      },
+      intact);
   float x[2]{1, 2};
   const tenon::extent two[1]{2}, step[1]{1};
   const tenon::view<float, tenon::dims<1>> v(x, two, step);

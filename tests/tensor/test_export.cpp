@@ -277,6 +277,9 @@ TEST_CASE("each form of an export says the same: the first one of a memory, and 
   says<old>(part, 0, {}, {.copies = tenon::copy_policy::if_needed, .negative_strides = false});
   tensor<float> deep(tenon::shape{1, 2, 1, 2, 1, 2, 1, 2});  // of as many axes as there may be
   says<now>(deep, 0, {});
+  says<now>(deep, 0, {}, {.negative_strides = false});
+  const tensor<float> broadcast(t.owner(), tenon::strided_view<float>(t.data(), {3, 2}, {{0, 1}}));
+  says<now>(broadcast, 0, {}, {.negative_strides = false});  // a stride of 0 does not go backwards
   float x[2]{};
   says<now>(tenon::borrow(tenon::view<float, elsewhere>(x, {2}), 0, 6), 0, {tenon::device_type::ext, 6});
   says<old>(tensor<void, elsewhere>(tenon::borrow(tenon::view<float, elsewhere>(x, {2}), 0, 6)), 0, {tenon::device_type::ext, 6});
@@ -343,4 +346,47 @@ TEST_CASE("I10 a copy at the door out is made where it is asked for, on the host
   const auto copied = to_dlpack<old>(constant, {.copies = tenon::copy_policy::if_needed});
   CHECK((copied->dl_tensor.data != t.data() && static_cast<float*>(copied->dl_tensor.data)[1] == 5));
   CHECK(tenon::bytes_moved().copied == moved + 16);
+}
+
+namespace {
+struct longer {  // somebody's struct with more in it than ours
+  tenon::dl::tensor dl_tensor;
+  void* manager_ctx;
+  void (*deleter)(longer*);
+  std::byte more[128];
+};
+/// Whether the quick way out is taken.
+template <class M, class T>
+bool plainly(const tensor<T>& t) {
+  return static_cast<bool>(tenon::own(tenon::detail::export_plainly<M>(t)));
+}
+}  // namespace
+TEST_CASE("the quick way out serves all that needs no word, and the room of a block all that fits") {
+  tensor<float> t(tenon::shape{2});
+  const tensor<float> marked(t.owner(), t.strided(), true);
+  tenon::array_ref a = tensor<>(t).describe();
+  a.padded = true;
+  const tensor<> padded(t.owner(), a);
+  CHECK((plainly<now>(t) && plainly<old>(t) && plainly<now>(tensor<>(t)) && plainly<old>(tensor<>(t))));
+  CHECK((plainly<now>(marked) && plainly<now>(tensor<>(marked)) && plainly<now>(padded)));
+  CHECK_FALSE((plainly<old>(marked) || plainly<old>(tensor<>(marked)) || plainly<old>(padded)));
+  CHECK_FALSE((plainly<now>(tensor<float>()) || plainly<now>(tensor<>())));
+  const auto room_is_free = [&] {
+    const bool is = t.owner().take_room() != nullptr;
+    if (is) t.owner().give_room_back();
+    return is;
+  };
+  CHECK(room_is_free());
+  {
+    const auto h = to_dlpack<now>(t);
+    CHECK_FALSE(room_is_free());
+  }
+  CHECK(room_is_free());
+  static_assert(sizeof(longer) + 2 * tenon::max_rank * sizeof(std::int64_t) > tenon::storage::room_bytes);
+  const auto h = to_dlpack<longer>(t);
+  CHECK(room_is_free());
+  CHECK((h->dl_tensor.data == t.data() && h->dl_tensor.shape[0] == 2));
+  using tenon::detail::any_view;  // those that to_dlpack refuses by name
+  static_assert(any_view<tenon::view<float>> && any_view<tenon::view<float, tenon::dims<1>>>);
+  static_assert(any_view<tenon::strided_view<const float>> && !any_view<tensor<float>> && !any_view<int>);
 }

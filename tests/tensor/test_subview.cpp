@@ -110,6 +110,7 @@ TEST_CASE("memory of another device: no element is touched") {
   const view<float, dims<1>, on_device<device_type::cuda>> cuda(nowhere, shape{6}.d, strides{{1}}.d);
   static_assert(std::is_same_v<decltype(subview(cuda, 0)), strided_view<float, on_device<device_type::cuda>>>);
   static_assert(device_traits<on_device<device_type::cuda>>::type == device_type::cuda);
+  static_assert(!device_traits<on_device<device_type::cuda>>::host_accessible);
   CHECK(subview(cuda, range{2, 4}).data() == nowhere + 2);
   static_assert(
       std::is_same_v<part_of<view<int, dims<1>, on_device<device_type::cpu, device_type::cuda_host>>>, strided_view<int>>);
@@ -120,6 +121,11 @@ TEST_CASE("memory of another device: no element is touched") {
   CHECK(h->dl_tensor.device.device_type == 12);
   CHECK(h->dl_tensor.device.device_id == 3);
   CHECK(h->dl_tensor.data == p.values.data() + 1);
+  versioned q({1, 2, 3}, {3});
+  q.dl().device = {12, 3};
+  const auto owner = from_dlpack<float, dims<1>, elsewhere>(q.give());
+  static_assert(std::is_same_v<decltype(subview(owner, 1)), strided_view<float, elsewhere>>);
+  CHECK(subview(owner, 1).data() == q.values.data() + 1);
 }
 
 namespace {

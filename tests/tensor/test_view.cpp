@@ -246,6 +246,7 @@ TEST_CASE("a shape that is refused says which axis, or how many elements there a
     return "";
   };
   CHECK(said({3, -2}) == "[view] shape: negative extent, axis 1: got -2, expected at least 0.");
+  CHECK(said({-6}) == "[view] shape: negative extent, axis 0: got -6, expected at least 0.");
   CHECK(said({4, 2}) == "[view] elements of the container: extent: got 6, expected 8.");
   CHECK(said({0}) == "[view] elements of the container: extent: got 6, expected 0.");
   std::vector<float> none;

@@ -110,8 +110,7 @@ template <class X, class Change>
       if constexpr (is_typed_view<std::remove_const_t<X>>) return part(x.data(), x.shape(), x.strides());
       else return strided_of(x);
     }();
-    if constexpr (!is_tensor<std::remove_const_t<X>> && !is_typed_view<std::remove_const_t<X>>)
-      if (const errc c = check_device(op, x, why); c != errc::ok) return c;
+    if (const errc c = check_device(op, x, why); c != errc::ok) return c;
     region r{seen.shape(), seen.strides()};
     if (const errc c = change(op, r, why); c != errc::ok) return c;
     auto* const data = seen.data() && !r.empty ? seen.data() + r.offset : nullptr;
