@@ -296,6 +296,7 @@ TEST_CASE("share: an empty array, a reversed one, bytes and number of the device
   tensor<float, dims<1>> nowhere(view<float, dims<1>>(nullptr, two, two), {});
   CHECK(nowhere.try_share(to, why) == errc::null_data);
   CHECK(to[0] == 3);
+  CHECK((tensor<float, dims<1>>().try_share(to, why) == errc::ok && to.shape() == shape{0}));
   there.dl().device = {2, 3};
   tensor<float, elsewhere> far;
   auto d = from_dlpack<float, dims<1>, elsewhere>(there.give());

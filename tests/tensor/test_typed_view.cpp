@@ -125,6 +125,7 @@ TEST_CASE("each layout puts each element where its strides say") {
   CHECK_FALSE(left.dense());
   const view<float, dims<2>> gaps(x, s, strides{{4, 1}}.d);
   CHECK_FALSE(gaps.dense());
+  CHECK((view<float, dims<2>>(x, s, strides{{3, 1}}.d).dense()));
   CHECK(right[7] == 7);
   CHECK(right.begin() == x);
   CHECK(right.end() == x + 120);
