@@ -353,7 +353,7 @@ struct longer {  // somebody's struct with more in it than ours
   tenon::dl::tensor dl_tensor;
   void* manager_ctx;
   void (*deleter)(longer*);
-  std::byte more[128];
+  std::byte more[32];
 };
 /// Whether the quick way out is taken.
 template <class M, class T>
