@@ -16,6 +16,8 @@ try:
 except ImportError:
     class Absent:
         def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
             pytest.skip("no torch here")
 
     torch = Absent()
@@ -43,10 +45,10 @@ def ext(built):
     return module
 
 
-def in_a_process(built, text, status=0):
+def in_a_process(built, text, status=0, seconds=120):
     """Runs the text with the extension loaded as ext; gives what it printed."""
     start = f"import importlib.util as u; s = u.spec_from_file_location('extension', {str(built)!r}); ext = u.module_from_spec(s); s.loader.exec_module(ext)\n"
-    done = subprocess.run([sys.executable, "-c", start + text], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", start + text], capture_output=True, text=True, timeout=seconds)
     assert done.returncode == status, f"exit status {done.returncode}\n{done.stderr[-3000:]}"
     return done.stdout
 

@@ -2,7 +2,9 @@
 // An extension module over the headers alone, without a binding library: what tests/python/test_door_*.py call. Built by door.py.
 #include <tenon/interop/python.hpp>
 
+#include <atomic>
 #include <cstring>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -111,25 +113,38 @@ PyObject* numpy_of(PyObject*, PyObject* x) {
   const tenon::tensor<>* const t = boxes::held(x);
   return t ? py::to_numpy(*t) : PyErr_Format(PyExc_TypeError, "a box");
 }
-/// A tensor that only C++ holds, until release() lets go of it in a thread that knows no Python, or wait_for_exit does after it.
+/// Tensors that only C++ holds, until release() lets go of them in a thread that knows no Python, or release_at_exit after its end.
+std::mutex lock;
 std::vector<tenon::tensor<>>* kept = new std::vector<tenon::tensor<>>;
+void let_go() {
+  std::vector<tenon::tensor<>> gone;
+  const std::lock_guard held(lock);
+  kept->swap(gone);
+}
 PyObject* keep(PyObject*, PyObject* x) {
   tenon::tensor<> t;
   py::refusal why;
   if (py::try_from_object(x, t, why) != errc::ok) return py::set_exception(why), nullptr;
+  const std::lock_guard held(lock);  // for the short time, for this thread holds up Python where there is a GIL
   kept->push_back(std::move(t));
   Py_RETURN_NONE;
 }
 PyObject* release(PyObject*, PyObject*) {
   Py_BEGIN_ALLOW_THREADS  // nobody runs Python meanwhile
-      std::thread([] {
-        kept->clear();
-      }).join();
+      std::thread(let_go)
+          .join();
   Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
+/// From now on until the process ends, in a thread that knows no Python.
+PyObject* release_for_ever(PyObject*, PyObject*) {
+  std::thread([] {
+    for (;; std::this_thread::yield()) let_go();
+  }).detach();
+  Py_RETURN_NONE;
+}
 PyObject* release_at_exit(PyObject*, PyObject*) {
-  Py_AtExit([] { kept->clear(); });  // after Python's end
-  std::atexit([] { delete kept; });
+  Py_AtExit(let_go);  // after Python's end
+  std::atexit(let_go);
   Py_RETURN_NONE;
 }
 /// A table whose major version is 2, with one of 1.3 behind it, and one with nothing behind it: as capsules.
@@ -188,7 +203,7 @@ PyObject* allocate_through_table(PyObject*, PyObject* args) {
   return static_cast<PyObject*>(object);
 }
 /// A capsule of a struct made by hand: (versioned, major, flags, dtype code, bits, with data). Its deleter counts.
-long deleted = 0;
+std::atomic<long> deleted = 0;
 float numbers[4] = {1, 2, 3, 4};
 std::int64_t four[1] = {4}, one[1] = {1};
 template <class M>
@@ -261,6 +276,7 @@ PyMethodDef methods[] = {{"sum", sum, METH_O, nullptr},
                          {"fresh_torch", fresh<py::to_torch<float>>, METH_NOARGS, nullptr},
                          {"keep", keep, METH_O, nullptr},
                          {"release", release, METH_NOARGS, nullptr},
+                         {"release_for_ever", release_for_ever, METH_NOARGS, nullptr},
                          {"release_at_exit", release_at_exit, METH_NOARGS, nullptr},
                          {"tables", tables, METH_NOARGS, nullptr},
                          {"has_table", has_table, METH_O, nullptr},
@@ -282,6 +298,9 @@ PyMODINIT_FUNC PyInit_extension() {
   PyObject* const m = PyModule_Create(&module);
   PyObject* const type = m ? PyType_FromSpec(&box_spec) : nullptr;
   if (!type) return nullptr;
+#ifdef Py_GIL_DISABLED
+  PyUnstable_Module_SetGIL(m, Py_MOD_GIL_NOT_USED);
+#endif
   box_type = reinterpret_cast<PyTypeObject*>(type);
   if (!door::try_add_table(box_type) || PyModule_AddObject(m, "Box", type) != 0) return nullptr;
   return m;

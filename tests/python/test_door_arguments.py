@@ -105,6 +105,7 @@ def test_I12_a_gradient_is_refused_where_it_would_be_lost(ext):
 
 
 def test_D8_fake_and_wrapped_tensors_have_no_memory(ext):
+    pytest.importorskip("torch")
     from torch._subclasses.fake_tensor import FakeTensorMode
     with FakeTensorMode() as mode:
         fake = mode.from_tensor(torch.ones(2))

@@ -64,7 +64,7 @@ template <class V>
   // This struct cannot say read-only: it is believed of torch alone, which has no such tensors.
   if (!std::is_const_v<T> && (!d.requires_grad || answer(x, d.requires_grad, "requires_grad") != 0)) return false;
   dl::tensor t;
-  if (d.table->borrow(x, &t) != 0 || below_all_memory(t.data)) return false;
+  if (into_python([&] { return d.table->borrow(x, &t); }) != 0 || below_all_memory(t.data)) return false;
   if (!tenon::detail::fits_plainly(t, 0, true, v)) return false;
   if constexpr (is.code == dtype_code::float_ || is.code == dtype_code::bfloat)
     return !d.is_neg || !may_be_negative<V::rank()>(t) || answer(x, d.is_neg, "is_neg") == 0;
@@ -99,7 +99,7 @@ class argument {
     if (!writes && d.table && !d.wraps && d.requires_grad) {  // reading what autograd watches does no harm
       if (const errc c = try_settled(x, d, why, o.operation, o.argument); c != errc::ok) return c;
       dl::managed_tensor_versioned* raw = nullptr;
-      if (d.table->from_object(x, &raw) != 0) {
+      if (detail::into_python([&] { return d.table->from_object(x, &raw); }) != 0) {
         detail::pass_on(why);
         return detail::say_foreign(x, device_type::cpu, why, o);
       }
@@ -138,7 +138,7 @@ class argument {
  private:
   [[nodiscard, gnu::always_inline]] bool passes(PyObject* x) noexcept {
     PyTypeObject* const type = Py_TYPE(x);
-    if (type == detail::numpy_type) return detail::numpy_fits_plainly(x, view_);
+    if (type == __atomic_load_n(&detail::numpy_type, __ATOMIC_RELAXED)) return detail::numpy_fits_plainly(x, view_);
     const dialect* const d = detail::find_dialect(type);
     return d && d->table && detail::table_fits_plainly(x, *d, view_);
   }

@@ -60,7 +60,10 @@ namespace detail {
 class buffer_keeper {
   Py_buffer* b_ = nullptr;
   static void give_back(void* b) noexcept {
-    PyBuffer_Release(static_cast<Py_buffer*>(b));
+    into_python([b] {
+      PyBuffer_Release(static_cast<Py_buffer*>(b));
+      return 0;
+    });
     delete static_cast<Py_buffer*>(b);
   }
 
@@ -76,7 +79,7 @@ class buffer_keeper {
     auto* b = new (std::nothrow) Py_buffer{};
     if (!b) return PyErr_NoMemory() != nullptr;
     // Read-only memory must not fail here: what is asked for is looked at later.
-    if (PyObject_GetBuffer(x, b, PyBUF_FORMAT | PyBUF_STRIDES) != 0) {
+    if (into_python([&] { return PyObject_GetBuffer(x, b, PyBUF_FORMAT | PyBUF_STRIDES); }) != 0) {
       delete b;
       return false;
     }

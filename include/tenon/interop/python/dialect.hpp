@@ -24,15 +24,14 @@ struct dialect {
 
 namespace detail {
 inline PyObject* class_attribute(PyTypeObject* type, const char* name) noexcept {
-  PyObject* const a = PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name);
+  const object a = attribute(reinterpret_cast<PyObject*>(type), name);
   if (!a) PyErr_Clear();
-  Py_XDECREF(a);
-  return a;
+  return a.get();
 }
 /// A question that a class answers: a C descriptor of a type that cannot change, which may be called and kept without a reference; None
 /// for anything else, which is asked by its name; null where there is no such thing.
 inline PyObject* question(PyTypeObject* type, const char* name) noexcept {
-  const object a = object::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
+  const object a = attribute(reinterpret_cast<PyObject*>(type), name);
   if (!a) return PyErr_Clear(), nullptr;
   const bool of_c = Py_IS_TYPE(a.get(), &PyGetSetDescr_Type) || Py_IS_TYPE(a.get(), &PyMethodDescr_Type);
   PyTypeObject* const home = of_c ? PyDescr_TYPE(a.get()) : nullptr;
@@ -44,7 +43,7 @@ inline bool dispatches_by_itself(PyTypeObject* type) noexcept {
   PyObject* const bases = type->tp_mro;
   for (Py_ssize_t i = 0; own && bases && i < PyTuple_Size(bases); ++i) {
     PyObject* const base = PyTuple_GetItem(bases, i);
-    const object dict = object::steal(PyObject_GetAttrString(base, "__dict__"));
+    const object dict = attribute(base, "__dict__");
     const object name = object::steal(PyUnicode_FromString(exchange_attribute));
     const int there = dict && name ? PySequence_Contains(dict.get(), name.get()) : -1;
     if (there < 0) PyErr_Clear();
@@ -103,7 +102,7 @@ inline dialect_table known_dialects;
     t.values[i] = spare;
     found = &t.values[i];
     ++t.count;
-    if (spare.numpy) numpy_type = type;
+    if (spare.numpy) __atomic_store_n(&numpy_type, type, __ATOMIC_RELAXED);
     __atomic_store_n(&t.keys[i], type, __ATOMIC_RELEASE);
   }
   __atomic_store_n(&t.busy, 0, __ATOMIC_RELEASE);
@@ -121,25 +120,20 @@ inline dialect_table known_dialects;
 namespace detail {
 /// 1 or 0 as the attribute or method of that name says, −1 with an exception set. C functions are called without a look-up by name.
 inline int answer(PyObject* x, PyObject* held, const char* name) noexcept {
-  PyObject* a = nullptr;
+  object a;
   if (Py_IS_TYPE(held, &PyGetSetDescr_Type)) {
     const auto* g = reinterpret_cast<PyGetSetDescrObject*>(held)->d_getset;
-    a = g->get(x, g->closure);
+    a = object::steal(into_python([&] { return g->get(x, g->closure); }));
   } else if (Py_IS_TYPE(held, &PyMethodDescr_Type) &&
              reinterpret_cast<PyMethodDescrObject*>(held)->d_method->ml_flags == METH_NOARGS) {
-    a = reinterpret_cast<PyMethodDescrObject*>(held)->d_method->ml_meth(x, nullptr);
+    const auto* m = reinterpret_cast<PyMethodDescrObject*>(held)->d_method;
+    a = object::steal(into_python([&] { return m->ml_meth(x, nullptr); }));
   } else {
-    a = PyObject_GetAttrString(x, name);
-    if (a && PyCallable_Check(a)) {
-      PyObject* const method = a;
-      a = PyObject_CallNoArgs(method);
-      Py_DECREF(method);
-    }
+    a = attribute(x, name);
+    if (a && PyCallable_Check(a.get())) a = object::steal(into_python([&] { return PyObject_CallNoArgs(a.get()); }));
   }
   if (!a) return -1;
-  const int said = a == Py_True ? 1 : a == Py_False ? 0 : PyObject_IsTrue(a);
-  Py_DECREF(a);
-  return said;
+  return a.get() == Py_True ? 1 : a.get() == Py_False ? 0 : into_python([&] { return PyObject_IsTrue(a.get()); });
 }
 }  // namespace detail
 
@@ -163,13 +157,13 @@ inline bool below_all_memory(const void* data) noexcept {
 }
 /// The number that x.name() gives; −1 where there is no such thing. Sets no exception.
 inline std::int64_t number_from(PyObject* x, const char* name) noexcept {
-  const object n = object::steal(x ? PyObject_CallMethod(x, name, nullptr) : nullptr);
+  const object n = call_method(x, name);
   const long long number = n ? PyLong_AsLongLong(n.get()) : -1;
   PyErr_Clear();
   return number;
 }
 [[gnu::cold, gnu::noinline]] inline bool storage_is_empty(PyObject* x) noexcept {
-  const object storage = object::steal(PyObject_CallMethod(x, "untyped_storage", nullptr));
+  const object storage = call_method(x, "untyped_storage");
   PyErr_Clear();
   return number_from(storage.get(), "nbytes") == 0 && number_from(x, "numel") > 0;
 }

@@ -30,7 +30,7 @@ inline constexpr const char *exchange_attribute = "__dlpack_c_exchange_api__", *
 
 /// A type's table of a version that we speak, with the functions that must be there; null where there is none. Sets no exception.
 inline const exchange_api* exchange_api_of(PyTypeObject* type) noexcept {
-  const object capsule = object::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), exchange_attribute));
+  const object capsule = detail::attribute(reinterpret_cast<PyObject*>(type), exchange_attribute);
   if (!capsule) PyErr_Clear();
   if (!capsule || !PyCapsule_IsValid(capsule.get(), exchange_capsule_name)) return nullptr;
   const auto* api = static_cast<const exchange_api*>(PyCapsule_GetPointer(capsule.get(), exchange_capsule_name));

@@ -33,7 +33,7 @@ inline bool integers(PyObject* pair, std::int64_t& first, std::int64_t& second) 
 }
 [[gnu::cold, gnu::noinline]] inline errc refuse_keyword(refusal& why, const char* keyword, PyObject* got, const char* expected) {
   char said[96];
-  const object text = object::steal(PyObject_Repr(got));
+  const object text = object::steal(into_python([&] { return PyObject_Repr(got); }));
   if (!text) PyErr_Clear();
   text_of(text.get(), said, sizeof said);
   return refuse(why, errc::kind, "__dlpack__", keyword, said, expected);

@@ -63,8 +63,8 @@ inline const exchange_api* torch_table = nullptr;
 
 /// An attribute of an imported module, as a new reference; imports it where it is not there.
 inline PyObject* attribute_of_module(const char* module, const char* name) noexcept {
-  const object m = object::steal(PyImport_ImportModule(module));
-  return m ? PyObject_GetAttrString(m.get(), name) : nullptr;
+  const object m = object::steal(into_python([&] { return PyImport_ImportModule(module); }));
+  return attribute(m.get(), name).release();
 }
 /// Fills in `numpy_table` where its table is one that we know; else arrays are made by its from_dlpack.
 [[gnu::cold, gnu::noinline]] inline void find_numpy_functions() noexcept {
@@ -160,9 +160,8 @@ inline PyObject* make_numpy(void* data, const shape& s, const strides& by, std::
   PyObject* const self = carrier_type->tp_alloc(carrier_type, 0);
   if (!self) return nullptr;
   reinterpret_cast<carrier*>(self)->managed = h.release();
-  PyObject* const array = PyObject_CallOneArg(numpy_from_dlpack, self);
-  Py_DECREF(self);
-  return array;
+  const object owned = object::steal(self);
+  return into_python([&] { return PyObject_CallOneArg(numpy_from_dlpack, self); });
 }
 }  // namespace detail
 
@@ -189,7 +188,7 @@ template <class T>
   handle<> h;
   if (!detail::describe_for(t, h, "to_torch", false)) return nullptr;
   void* made = nullptr;
-  if (detail::torch_table->to_object(h.get(), &made) != 0) return nullptr;
+  if (detail::into_python([&] { return detail::torch_table->to_object(h.get(), &made); }) != 0) return nullptr;
   (void)h.release();
   return static_cast<PyObject*>(made);
 }

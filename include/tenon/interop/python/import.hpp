@@ -43,7 +43,7 @@ errc share(const tenon::detail::import_source& from, Keeper&& keeper, tensor<T, 
 
 /// Where the object says that it is. Errors: device, foreign.
 inline errc expect_device(PyObject* x, device_type wanted, refusal& why, const object_options& o) noexcept {
-  const object where = object::steal(PyObject_CallMethod(x, "__dlpack_device__", nullptr));
+  const object where = call_method(x, "__dlpack_device__");
   int type = 0, id = 0;
   if (!where || !PyArg_ParseTuple(where.get(), "ii", &type, &id)) return pass_on(why);
   if (type == static_cast<int>(wanted)) return errc::ok;
@@ -65,7 +65,7 @@ inline errc expect_device(PyObject* x, device_type wanted, refusal& why, const o
   if (const errc c = expect_device(x, wanted, why, o); c == errc::device) return c;
   if (PyErr_Occurred()) {  // DLPack has no number for its device (torch's meta)
     PyErr_Clear();
-    const object where = object::steal(PyObject_GetAttrString(x, "device"));
+    const object where = attribute(x, "device");
     if (!where) PyErr_Clear();
     text_of(where.get(), place, sizeof place);
     tenon::detail::text_buffer home;
@@ -83,7 +83,7 @@ inline errc expect_device(PyObject* x, device_type wanted, refusal& why, const o
 
 /// x.__dlpack__(…) as a new reference; null with an exception set. What the caller asked for is never dropped on the second try.
 inline PyObject* ask_for_capsule(PyObject* x, dialect& d, stream_ref stream, const object_options& o) noexcept {
-  const object method = object::steal(PyObject_GetAttrString(x, "__dlpack__"));
+  const object method = attribute(x, "__dlpack__");
   const object none = object::steal(PyTuple_New(0));
   if (!method || !none) return nullptr;
   for (const bool versions : {__atomic_load_n(&d.versions, __ATOMIC_RELAXED), false}) {
@@ -93,7 +93,7 @@ inline PyObject* ask_for_capsule(PyObject* x, dialect& d, stream_ref stream, con
     if (versions && !add("max_version", object::steal(Py_BuildValue("(II)", dl::spoken.major, dl::spoken.minor)))) return nullptr;
     if (o.forbid_copy && !add("copy", object::borrow(Py_False))) return nullptr;
     if (stream.given() && !add("stream", object::steal(PyLong_FromLongLong(stream.number())))) return nullptr;
-    PyObject* const capsule = PyObject_Call(method.get(), none.get(), more.get());
+    PyObject* const capsule = into_python([&] { return PyObject_Call(method.get(), none.get(), more.get()); });
     if (capsule) {
       __atomic_store_n(&d.versions, versions, __ATOMIC_RELAXED);  // other threads may ask, too
       return capsule;
@@ -138,7 +138,7 @@ errc take_by_table(PyObject* x, const dialect& d, tensor<T, Device>& to, refusal
   if (const errc c = try_unwatched(x, d, why, o.operation, o.argument, o.watched_remedy); c != errc::ok) return c;
   if (const errc c = try_settled(x, d, why, o.operation, o.argument); c != errc::ok) return c;
   dl::managed_tensor_versioned* raw = nullptr;
-  if (d.table->from_object(x, &raw) != 0) return pass_on(why);
+  if (into_python([&] { return d.table->from_object(x, &raw); }) != 0) return pass_on(why);
   handle<> h(raw);
   if (const errc c = try_stored(x, raw, why, o.operation, o.argument); c != errc::ok) return c;
   if (const errc c = try_from_dlpack(h, to, why.why, o.memory); c != errc::ok) return say_as(why, o.operation, o.argument);

@@ -67,12 +67,12 @@ inline PyTypeObject* numpy_type = nullptr;
 /// Whether fields, attributes and buffer of one array say the same.
 inline bool numpy_fields_hold(PyObject* array) noexcept {
   const auto* a = reinterpret_cast<const numpy_array*>(array);
-  const object flags = object::steal(PyObject_GetAttrString(array, "flags"));
-  const object flag_bits = object::steal(flags ? PyObject_GetAttrString(flags.get(), "num") : nullptr);
-  const object type = object::steal(PyObject_GetAttrString(array, "dtype"));
-  const object num = object::steal(type ? PyObject_GetAttrString(type.get(), "num") : nullptr);
-  const object order = object::steal(type ? PyObject_GetAttrString(type.get(), "byteorder") : nullptr);
-  const object size = object::steal(type ? PyObject_GetAttrString(type.get(), "itemsize") : nullptr);
+  const object flags = attribute(array, "flags");
+  const object flag_bits = attribute(flags.get(), "num");
+  const object type = attribute(array, "dtype");
+  const object num = attribute(type.get(), "num");
+  const object order = attribute(type.get(), "byteorder");
+  const object size = attribute(type.get(), "itemsize");
   if (!flag_bits || !num || !order || !size || type.get() != reinterpret_cast<PyObject*>(a->descr)) return false;
   const char* letter = PyUnicode_AsUTF8(order.get());
   if (!letter || PyLong_AsLong(flag_bits.get()) != a->flags || PyLong_AsLong(num.get()) != a->descr->type_num ||
@@ -88,15 +88,16 @@ inline bool numpy_fields_hold(PyObject* array) noexcept {
 }
 /// Makes arrays of several kinds and looks at each.
 inline bool numpy_layout_holds(PyObject* numpy) noexcept {
-  const object zeros = object::steal(PyObject_GetAttrString(numpy, "zeros"));
-  const object broadcast = object::steal(PyObject_GetAttrString(numpy, "broadcast_to"));
+  const object zeros = attribute(numpy, "zeros");
+  const object broadcast = attribute(numpy, "broadcast_to");
   if (!zeros || !broadcast) return false;
   for (const char* type : {"?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "F", "D"}) {
-    const object plain = object::steal(PyObject_CallFunction(zeros.get(), "((ii)s)", 3, 4, type));
-    const object turned = object::steal(plain ? PyObject_GetAttrString(plain.get(), "T") : nullptr);
-    const object frozen =
-        object::steal(turned ? PyObject_CallFunction(broadcast.get(), "O(iii)", turned.get(), 2, 4, 3) : nullptr);
-    const object scalar = object::steal(frozen ? PyObject_CallFunction(zeros.get(), "()s", type) : nullptr);
+    const object plain = object::steal(into_python([&] { return PyObject_CallFunction(zeros.get(), "((ii)s)", 3, 4, type); }));
+    const object turned = attribute(plain.get(), "T");
+    const object frozen = object::steal(
+        turned ? into_python([&] { return PyObject_CallFunction(broadcast.get(), "O(iii)", turned.get(), 2, 4, 3); }) : nullptr);
+    const object scalar =
+        object::steal(frozen ? into_python([&] { return PyObject_CallFunction(zeros.get(), "()s", type); }) : nullptr);
     if (!scalar || !numpy_fields_hold(plain.get()) || !numpy_fields_hold(turned.get()) || !numpy_fields_hold(frozen.get()) ||
         !numpy_fields_hold(scalar.get()))
       return false;
@@ -107,7 +108,7 @@ inline bool numpy_layout_holds(PyObject* numpy) noexcept {
 inline bool is_readable_numpy(PyTypeObject* type) noexcept {
   PyObject* const modules = PyImport_GetModuleDict();
   PyObject* const numpy = modules ? PyDict_GetItemString(modules, "numpy") : nullptr;  // is there before its arrays are
-  const object array = object::steal(numpy ? PyObject_GetAttrString(numpy, "ndarray") : nullptr);
+  const object array = attribute(numpy, "ndarray");
   const bool holds = array.get() == reinterpret_cast<PyObject*>(type) &&
                      type->tp_basicsize >= static_cast<Py_ssize_t>(offsetof(numpy_array, flags) + sizeof(int)) &&
                      numpy_layout_holds(numpy);

@@ -5,10 +5,35 @@
 // after its end is left to the system. One interpreter a process. Needs CPython's API only.
 #pragma once
 #include <Python.h>
+#include <unistd.h>
 #include <new>
 #include <utility>
 #include "tenon/core/config.hpp"
 namespace tenon::python {
+namespace detail {
+/// Calls what may run Python's code, f. A thread that comes back from such code while Python shuts down is ended (before CPython 3.14) by
+/// an unwinding that the first noexcept turns into the end of the process, and that lets go of references without the right to.
+/// It sleeps here for ever instead, as in 3.14.
+template <class F>
+auto into_python(F f) {
+  struct gate {
+    bool back = false;
+    ~gate() {
+      while (!back) pause();
+    }
+  } here;
+  auto result = f();
+  here.back = true;
+  return result;
+}
+inline void let_go(PyObject* p) {
+  into_python([p] {
+    Py_XDECREF(p);
+    return 0;
+  });
+}
+}  // namespace detail
+
 /// An owned reference. Only for threads that run Python code (that hold the GIL, where there is one).
 class object {
   PyObject* p_ = nullptr;
@@ -27,11 +52,24 @@ class object {
     std::swap(p_, o.p_);
     return *this;
   }
-  ~object() { Py_XDECREF(p_); }
+  ~object() {
+    if (p_) detail::let_go(p_);
+  }
   PyObject* get() const noexcept { return p_; }
   [[nodiscard]] PyObject* release() noexcept { return std::exchange(p_, nullptr); }
   explicit operator bool() const noexcept { return p_ != nullptr; }
 };
+
+namespace detail {
+/// x.name, or null with an exception set where there is no such thing; null of null.
+inline object attribute(PyObject* x, const char* name) noexcept {
+  return object::steal(x ? into_python([&] { return PyObject_GetAttrString(x, name); }) : nullptr);
+}
+/// x.name(), likewise.
+inline object call_method(PyObject* x, const char* name) noexcept {
+  return object::steal(x ? into_python([&] { return PyObject_CallMethod(x, name, nullptr); }) : nullptr);
+}
+}  // namespace detail
 
 /// The exception that is set, as an object, and none is set any more.
 inline object take_exception() noexcept {
@@ -41,8 +79,8 @@ inline object take_exception() noexcept {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);
   PyErr_NormalizeException(&type, &value, &trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
+  detail::let_go(type);
+  detail::let_go(trace);
   return object::steal(value);
 #endif
 }
@@ -94,10 +132,21 @@ inline void run_waiting_errands() noexcept {
   if (__atomic_load_n(&errands, __ATOMIC_RELAXED)) [[unlikely]]
     run_errands(nullptr);
 }
+/// Whether this thread runs Python code now. PyGILState_Check says so of every thread once there was a second interpreter.
+inline bool runs_python() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyThreadState_GetUnchecked() != nullptr;
+#elif PY_VERSION_HEX >= 0x030C0000
+  return _PyThreadState_UncheckedGet() != nullptr;
+#else
+  PyThreadState* const running = _PyThreadState_UncheckedGet();  // of whatever thread
+  return running && running == PyGILState_GetThisThreadState();
+#endif
+}
 /// Runs `run(what)` in a thread that runs Python code: at once if this is one. After Python's end, and without memory, never.
 inline void run_with_python(void (*run)(void*) noexcept, void* what) noexcept {
   if (!Py_IsInitialized()) return;
-  if (PyGILState_Check()) {
+  if (runs_python()) {
     const pending_exception aside;
     run(what);
     return;
@@ -121,7 +170,7 @@ class object_keeper {
   object_keeper(object_keeper&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
   object_keeper& operator=(object_keeper&&) = delete;
   ~object_keeper() {
-    if (p_) detail::run_with_python([](void* p) noexcept { Py_DECREF(static_cast<PyObject*>(p)); }, p_);
+    if (p_) detail::run_with_python([](void* p) noexcept { detail::let_go(static_cast<PyObject*>(p)); }, p_);
   }
 };
 }  // namespace tenon::python

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 #include "tenon/core/error.hpp"
+#include "tenon/interop/python/object.hpp"
 namespace tenon::python {
 /// Python's exception for a code. A package that has classes of its own lets them inherit these.
 enum class exception_kind { dtype, shape, argument, range, bridge, device, state, file, memory };
@@ -131,13 +132,12 @@ namespace detail {
 /// str(x), cut at the end of its first line; nothing where that fails.
 inline void text_of(PyObject* x, char* to, std::size_t room) noexcept {
   to[0] = 0;
-  PyObject* const s = x ? PyObject_Str(x) : nullptr;
-  if (const char* text = s ? PyUnicode_AsUTF8(s) : nullptr) {
+  const object s = object::steal(x ? into_python([&] { return PyObject_Str(x); }) : nullptr);
+  if (const char* text = s ? PyUnicode_AsUTF8(s.get()) : nullptr) {
     const std::string_view all(text);
     tenon::detail::copy_text(to, room, all.substr(0, all.find('\n')));
   }
   PyErr_Clear();
-  Py_XDECREF(s);
 }
 /// "module.Type" of x.
 inline void type_text_of(PyObject* x, char* to, std::size_t room) noexcept {
@@ -146,9 +146,7 @@ inline void type_text_of(PyObject* x, char* to, std::size_t room) noexcept {
   const char* between = "";
   for (const char* part : {"__module__", "__qualname__"}) {
     char piece[128];
-    PyObject* const name = PyObject_GetAttrString(type, part);
-    text_of(name, piece, sizeof piece);
-    Py_XDECREF(name);
+    text_of(attribute(type, part).get(), piece, sizeof piece);
     text << between << piece;
     between = ".";
   }
