@@ -8,7 +8,9 @@ compilers. What -Wodr says of the foreign structs is theirs to settle; of ours i
 
 Where the headers come from: 0.6 from the system's libdlpack-dev; 1.2, 1.3 and the libraries' tvm_ffi from wheels that tests/run
 unpacks into .deps/wheels; torch's copy from .deps/python. Where one is not there, and for 1.0, 1.1, CuPy's (a 1.0) and torch's of
-2.4 to 2.8 (const extents), which no small package has: tests/interop/imitated_dlpack.h, ours, declaring what that version does."""
+2.4 to 2.8 (const extents), which no small package has: tests/interop/imitated_dlpack.h, ours, declaring what that version does. On
+2026-11-26 it was held against the real 1.0 and 1.1 (tags of dmlc/dlpack), by g++ 12.2 and clang 19: all sizes, offsets and values that it
+declares are theirs, and with the two real files in its place all 39 cases passed."""
 import functools
 import pathlib
 import re
