@@ -150,9 +150,11 @@ TEST_CASE("copies are counted across threads") {
     tenon::failure why;
     REQUIRE(storage::try_adopt(counted_owner(&gone), nullptr, 0, s, why) == errc::ok);
     std::vector<std::thread> threads;
+    std::atomic<int> ready{0};
     for (int i = 0; i < 4; ++i)
-      threads.emplace_back([mine = s] {
-        for (int k = 0; k < 20'000; ++k) {
+      threads.emplace_back([&ready, mine = s] {
+        for (++ready; ready < 4;) std::this_thread::yield();
+        for (int k = 0; k < 100'000; ++k) {
           storage a = mine, b = a;
           a = std::move(b);
         }
@@ -163,8 +165,8 @@ TEST_CASE("copies are counted across threads") {
   CHECK(gone == 1);
 }
 
-TEST_CASE("of two holders who let go at the same time one is the last") {
-  std::atomic<int> at{0};
+TEST_CASE("of two holders who act at the same time one gets the room, and one is the last") {
+  std::atomic<int> at{0}, rooms{0};
   std::atomic<storage*> theirs{nullptr};
   constexpr int rounds = 3'000;
   std::thread other([&] {
@@ -172,6 +174,7 @@ TEST_CASE("of two holders who let go at the same time one is the last") {
       while (at.load(std::memory_order_acquire) != 2 * i - 1) std::this_thread::yield();
       storage* const s = theirs.load();
       at.store(2 * i, std::memory_order_release);
+      rooms += s->take_room() != nullptr;
       s->reset();
       theirs.store(nullptr);
     }
@@ -185,10 +188,12 @@ TEST_CASE("of two holders who let go at the same time one is the last") {
     theirs.store(&yours);
     at.store(2 * i - 1, std::memory_order_release);
     while (at.load(std::memory_order_acquire) != 2 * i) {}
+    rooms += mine.take_room() != nullptr;
     mine.reset();
     while (theirs.load()) std::this_thread::yield();
   }
   other.join();
+  CHECK(rooms == rounds);
   CHECK(gone == rounds);
 }
 
@@ -248,25 +253,29 @@ TEST_CASE("storage knows how many bytes and on which device") {
   CHECK(s.device() == 0);
 }
 
-TEST_CASE("an owner of a wider alignment gets it, and its memory back") {
-  struct alignas(128) wide {
-    int* gone;
-    bool* aligned;
-    wide(int* g, bool* a) : gone(g), aligned(a) {}
-    wide(wide&& o) noexcept : gone(std::exchange(o.gone, nullptr)), aligned(o.aligned) {
-      *aligned = reinterpret_cast<std::uintptr_t>(this) % 128 == 0;
-    }
-    wide& operator=(wide&&) = delete;
-    ~wide() {
-      if (gone) ++*gone;
-    }
-  };
+namespace {
+template <std::size_t Align>
+struct alignas(Align) aligned_owner {
+  int* gone;
+  bool* fits;
+  aligned_owner(int* g, bool* f) : gone(g), fits(f) {}
+  aligned_owner(aligned_owner&& o) noexcept : gone(std::exchange(o.gone, nullptr)), fits(o.fits) {
+    *fits = reinterpret_cast<std::uintptr_t>(this) % Align == 0;
+  }
+  aligned_owner& operator=(aligned_owner&&) = delete;
+  ~aligned_owner() {
+    if (gone) ++*gone;
+  }
+};
+}  // namespace
+TEMPLATE_TEST_CASE("an owner of a wider alignment gets it, and its memory back", "", aligned_owner<16>, aligned_owner<32>,
+                   aligned_owner<128>) {
   int gone = 0;
-  bool aligned = false;
+  bool fits = false;
   storage s;
   tenon::failure why;
-  REQUIRE(storage::try_adopt(wide(&gone, &aligned), nullptr, 0, s, why) == errc::ok);
-  CHECK(aligned);
+  REQUIRE(storage::try_adopt(TestType(&gone, &fits), nullptr, 0, s, why) == errc::ok);
+  CHECK(fits);
   CHECK(gone == 0);
   s.reset();
   CHECK(gone == 1);
