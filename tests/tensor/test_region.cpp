@@ -76,6 +76,8 @@ TEST_CASE("nothing is clamped, and nothing is counted from the back") {
   CHECK(no_subview(x, 0, -1).message() == "[subview] slices: index out of range, axis 1: got -1, expected at least 0.");
   CHECK(no_subview(x, all{}, range{0, 5}).message() ==
         "[subview] end of a range: index out of range, axis 1: got 5, expected at most 4.");
+  CHECK(no_subview(strided_view<const int>(nullptr, {0}, {{1}}), 0).message() ==
+        "[subview] slices: index out of range, axis 0: got 0, expected below 0.");
   CHECK(no_subview(x, range{4, 4}).code == errc::index);
   CHECK(no_subview(x, range{-1, 2}).code == errc::index);
   CHECK(no_subview(x, range{2, 1}).code == errc::index);

@@ -175,6 +175,7 @@ TEST_CASE("of two holders who act at the same time one gets the room, and one is
       storage* const s = theirs.load();
       at.store(2 * i, std::memory_order_release);
       rooms += s->take_room() != nullptr;
+      for (int k = 0; k < 8; ++k) const storage copy = *s;
       s->reset();
       theirs.store(nullptr);
     }
@@ -189,6 +190,7 @@ TEST_CASE("of two holders who act at the same time one gets the room, and one is
     at.store(2 * i - 1, std::memory_order_release);
     while (at.load(std::memory_order_acquire) != 2 * i) {}
     rooms += mine.take_room() != nullptr;
+    for (int k = 0; k < 8; ++k) const storage copy = mine;
     mine.reset();
     while (theirs.load()) std::this_thread::yield();
   }

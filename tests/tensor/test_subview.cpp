@@ -162,6 +162,8 @@ TEST_CASE("parts of elements that share bytes, or are of several bytes: where th
   CHECK(at(subview(some(four, {32}), range{10, 13})) == 5);
   CHECK(at(subview(some(six, {32}), range{4, 9})) == 3);
   CHECK(at(subview(some(six, {32}), range{20, 24})) == 15);
+  CHECK(at(subview(some(six, {32}), range{8, 12})) == 6);
+  CHECK(at(subview(some(six, {32}), range{16, 20})) == 12);
   CHECK(at(subview(some(six, {32}, true), range{5, 7})) == 5);
   CHECK(at(subview(some({dtype_code::float_, 32, 1}, {8}), range{3, 5})) == 12);
   CHECK(at(subview(some({dtype_code::float_, 32, 2}, {8}), range{3, 5})) == 24);

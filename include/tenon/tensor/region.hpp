@@ -177,8 +177,7 @@ inline void settle(region& r) noexcept {
   extent run = 1;  // elements from the axes of the run that ends at axis i
   extent step = 0;  // within that run
   for (int i = r.shape.rank() - 1; n > 0 && i >= 0; --i) {
-    if (r.shape.d[i] == 1) continue;
-    if (run == 1) step = r.strides.d[i];
+    if (run == 1) step = r.strides.d[i];  // if i has one element, of the next again
     run *= r.shape.d[i];
     int next = i - 1;
     while (next >= 0 && r.shape.d[next] == 1) --next;
