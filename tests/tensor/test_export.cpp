@@ -278,6 +278,9 @@ TEST_CASE("each form of an export says the same: the first one of a memory, and 
   tensor<float> deep(tenon::shape{1, 2, 1, 2, 1, 2, 1, 2});  // of as many axes as there may be
   says<now>(deep, 0, {});
   says<now>(deep, 0, {}, {.negative_strides = false});
+  for (int i = 0; i < 16; ++i) deep[i] = static_cast<float>(i);
+  const auto out = to_dlpack(deep);  // in the block of the memory, beside its elements
+  for (int i = 0; i < 16; ++i) CHECK(deep[i] == static_cast<float>(i));
   const tensor<float> broadcast(t.owner(), tenon::strided_view<float>(t.data(), {3, 2}, {{0, 1}}));
   says<now>(broadcast, 0, {}, {.negative_strides = false});  // a stride of 0 does not go backwards
   float x[2]{};
