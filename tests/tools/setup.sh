@@ -108,8 +108,10 @@ backported_catch2() {
   pkg-config --exists 'catch2-with-main >= 3'
 }
 
-unpack_apt() {   # SUITE PACKAGE WHERE SIZE : one package of another suite of the distribution, unpacked without touching the system
-  local suite=$1 package=$2 where=$3 apt=$deps/apt keys=/usr/share/keyrings/debian-archive-keyring.gpg codename mirror
+# apt on another suite of the distribution, without touching the system: afterwards private_apt looks there.
+other_suite() {  # SUITE [deb-src]
+  local keys=/usr/share/keyrings/debian-archive-keyring.gpg codename mirror signed=
+  apt=$deps/apt
   codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   own_mirror() {
     apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$codename main //p;T;q"
@@ -118,14 +120,19 @@ unpack_apt() {   # SUITE PACKAGE WHERE SIZE : one package of another suite of th
   [ -n "$mirror" ] || { as_root apt-get -qq update || true; mirror=$(own_mirror); }   # apt tells only once it has lists
   [ -n "$mirror" ] || return 1
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-  [ ! -e $keys ] || local signed="[signed-by=$keys]"
-  echo "deb ${signed:-} $mirror $suite main" > "$apt/sources.list"
+  [ ! -e $keys ] || signed="[signed-by=$keys]"
+  echo "${2:-deb} $signed $mirror $1 main" > "$apt/sources.list"
   private_apt() {
     (cd "$apt" && apt-get -qq -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache="$apt/cache" \
       -o Dir::State::Lists="$apt/lists" -o APT::Sandbox::User= "$@")
   }
-  say "apt reads the index of $suite into ${apt#"$root/"} (3 to 60 MB; the system's sources stay as they are)"
-  private_apt update && private_apt --print-uris download "$package" > "$apt/uri" || return 1
+  say "apt reads the index of $1 into ${apt#"$root/"} (3 to 60 MB; the system's sources stay as they are)"
+  private_apt update
+}
+
+unpack_apt() {   # SUITE PACKAGE WHERE SIZE : one package of another suite, unpacked
+  local suite=$1 package=$2 where=$3 apt
+  other_suite "$suite" && private_apt --print-uris download "$package" > "$apt/uri" || return 1
   say "apt unpacks $package into ${where#"$root/"} ($(awk '{print int($3 / 1e6 + 1)}' "$apt/uri") MB, $4 unpacked)"
   rm -f "$apt"/*.deb && private_apt download "$package" && dpkg -x "$apt/$package"_*.deb "$where"
 }
