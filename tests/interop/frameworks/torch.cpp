@@ -85,7 +85,8 @@ void refused() {
   CHECK(says(enter<double>(at::zeros({2}, at::kFloat)), why, errc::dtype, op, "got float32, expected float64"));
   CHECK(says(enter<float>(at::zeros({1, 1, 1, 1, 1, 1, 1, 1, 1}, at::kFloat)), why, errc::rank, op, "got 9"));
   CHECK(says(enter<float>(at::zeros({1, 3}, at::kFloat).expand({2, 3})), why, errc::read_only, op, "share memory"));
-  for (const std::int64_t elements : {0, 4}) {  // a storage that was freed, and one that is too short for what is left of it
+  for (const std::int64_t elements :
+       {0, 4, 7}) {  // a storage that was freed, and ones that are too short for what is left of them
     const at::Tensor whole = at::arange(8, at::kFloat), part = whole.slice(0, 2);
     whole.storage().unsafeGetStorageImpl()->set_nbytes(elements * 4);
     if (!elements) whole.storage().unsafeGetStorageImpl()->reset();

@@ -46,7 +46,7 @@ def says(call, *words):
 says(lambda: ops.increment(torch.zeros(2, 4)), "[view_as]", "axis 1", "got 4, expected 3")
 says(lambda: ops.scaled(torch.zeros(2, dtype=torch.int32), 1.0), "[from_torch_stable]", "got int32, expected float32")
 says(lambda: ops.shared(torch.zeros([1] * 9)), "rank", "got 9")
-for elements in (0, 4):  # a storage that was freed, and one that is too short for what is left of it
+for elements in (0, 4, 7):  # a storage that was freed, and ones that are too short for what is left of them
     whole = torch.arange(8.)
     part = whole[2:].view(2, 3)
     whole.untyped_storage().resize_(4 * elements)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tvm::ffi::Tensor and TensorView through interop/tvm_ffi.hpp: both ways, kept alive by either side, and what must not pass.
 #include <tenon/interop/tvm_ffi.hpp>
+#include <utility>
 
 #include "check.hpp"
 
@@ -71,6 +72,11 @@ void in() {
   d.byte_offset = INT64_MAX - 3;
   CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::overflow, "view_as", "byte_offset") &&
         to.extent_of(0) == 1);
+  void* const data = std::exchange(d.data, reinterpret_cast<void*>(std::intptr_t{-16}));  // over the top, to the bottom
+  d.byte_offset = 16;
+  CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::overflow, "view_as",
+             "got 16, expected at most 15"));
+  d.data = data;
   d.byte_offset = 4;
   d.device = {kDLOpenCL, 0};
   CHECK(says(tenon::try_view_as(ffi::TensorView(&d), to, why), why, tenon::errc::value, "view_as", "handle"));
