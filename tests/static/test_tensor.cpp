@@ -82,7 +82,7 @@ static_assert(outlives_call<std::span<float>> && outlives_call<std::array<float,
 static_assert(detail::is_layout<layout_right> && detail::is_layout<layout_left> && detail::is_layout<layout_strided> &&
               !detail::is_layout<extents<2>>);
 static_assert(detail::alignment_of_tag<aligned<16>> == 16 && detail::alignment_of_tag<layout_right> == 0 &&
-              detail::alignment_of_tag<int> == 0 && detail::devices_of_tag<int>.empty());
+              detail::view_tags<>::alignment == 1 && detail::alignment_of_tag<int> == 0 && detail::devices_of_tag<int>.empty());
 
 // every door has a twin that does not throw
 template <class T>

@@ -56,6 +56,8 @@ TEST_CASE("what nobody set asks for nothing, and says that nothing happened") {
                 !o.report);
   constexpr detail::import_request w;
   static_assert(w.any_dtype && w.alignment == 1 && !w.writable && w.rank == -1 && !w.extents && !w.row_major && !w.column_major);
+  constexpr detail::layout_source l;
+  static_assert(!l.data && l.byte_offset == 0 && !l.shape && !l.strides && l.alignment == 1 && l.known_bytes == 0);
   import_report report{true, copy_reason::layout, 5, true};
   versioned p({1, 2}, {2});
   const auto t = from_dlpack<float>(p.give(), {.report = &report});

@@ -76,6 +76,23 @@ TEST_CASE("E9 D9 the checks of an import agree with 128-bit arithmetic") {
     CHECK(seen[static_cast<int>(c)] > 1000);
 }
 
+TEST_CASE("E8 an empty array that is described with an address keeps none") {
+  float x = 0;
+  tenon::array_ref a;
+  a.data = &x;
+  a.dtype = tenon::float32;
+  a.shape = {3, 0};
+  a.strides = {{7, 9}};
+  tenon::failure why;
+  CHECK(tenon::detail::check_layout("view", a, 4, why) == errc::ok);
+  CHECK(a.data == nullptr);
+  CHECK(a.strides == tenon::dense_strides(a.shape));
+  a.shape = {1};
+  a.data = &x;
+  CHECK(tenon::detail::check_layout("view", a, 4, why) == errc::ok);
+  CHECK(a.data == &x);
+}
+
 TEST_CASE("a span that just fits, and one byte more") {
   using tenon::detail::byte_span;
   std::int64_t low = 0, high = 0;

@@ -57,9 +57,11 @@ HEADER_FAULT = re.compile(r"static assertion failed|static_assert expression|mus
 
 def mutants_of(path):
     """(line number, old line, new line)."""
+    asserting = False  # the compiler's own checks may span lines
     for number, line in enumerate(path.read_text().splitlines()):
         code = line.split("//")[0].rstrip()
-        if not code.strip() or NOT_CODE.search(code):
+        within, asserting = asserting, (asserting or "static_assert" in code) and not code.endswith(";")
+        if within or not code.strip() or NOT_CODE.search(code):
             continue
         blind = ATTRIBUTE.sub(lambda m: " " * len(m[0]), code)  # the same length
         found = set()

@@ -25,7 +25,6 @@ constexpr copy_reason mended_by_copy(errc c) noexcept {
                                     storage& copied, failure& why) noexcept {
   if (comes_plainly(from, want, o, a)) [[likely]]
     return errc::ok;
-  a = {};
   if ((o.alignment & (o.alignment - 1)) != 0 || o.alignment > most_alignment)
     return fail(why, errc::value, want.operation,
                 {.argument = "alignment: a power of two",
