@@ -99,6 +99,7 @@ TEST_CASE("the first number outside: the lower limit is in, the upper one out, a
   CHECK(high.value == 10);
   CHECK_FALSE(first_outside(a, 2, 0, 10));
   CHECK(first_outside(a, 2, 0, 10).at == -1);
+  CHECK(first_outside(a, 2, 0, 10).value == 0);
   CHECK_FALSE(first_outside(a, 0, 0, 0));
   const detail::outlier low = first_outside(a, 5, 0, 11);
   CHECK(low.at == 3);
