@@ -85,6 +85,7 @@ TEST_CASE("D14 sums that reach a target: at both ends of each axis, in as many t
     CHECK(tries(sign * 37, two, behind_two, 9).first == overlap::none);
     CHECK(tries(sign * 5, two, behind_two, 9).first == overlap::none);
   }
+  CHECK(tries(4, two, behind_two, 9) == result(overlap::some, 6));  // what cannot be reached is not tried: 0, 1, and 2 behind it
   for (extent target = -50; target <= 50; ++target) {
     bool there = false;
     for (extent d = -3; d <= 3; ++d)
