@@ -102,6 +102,21 @@ TEST_CASE("a size that no address can reach is an overflow, not a request") {
   CHECK(storage::try_allocate(~std::size_t{0}, s, why, &from) == errc::overflow);
   CHECK(storage::try_allocate(static_cast<std::size_t>(INT64_MAX) - 63, s, why, &from) == errc::overflow);
   CHECK(from.given == 0);
+  struct refuses {
+    std::size_t asked = 0;
+    void* allocate(std::size_t n, std::size_t) {
+      asked = n;
+      return nullptr;
+    }
+    void deallocate(void*, std::size_t, std::size_t) {}
+  } none;
+  CHECK(storage::try_allocate(100, s, why, &none) == errc::no_memory);
+  const std::size_t head = none.asked - 100, spare = 64 - __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+  const std::size_t most = static_cast<std::size_t>(INT64_MAX) - head - spare;
+  CHECK(storage::try_allocate(most, s, why, &none) == errc::no_memory);
+  CHECK(none.asked == most + head);
+  CHECK(storage::try_allocate(most + 1, s, why, &none) == errc::overflow);
+  CHECK(none.asked == most + head);
 }
 
 TEST_CASE("an adopted owner dies once, with the last copy") {

@@ -121,8 +121,7 @@ class storage {
 #endif
       p = from.allocate ? from.allocate(from.self, bytes + head, alignment) : ::operator new(bytes + head + spare, std::nothrow);
 #if TENON_EXCEPTIONS
-    } catch (...) {  // a memory_source may throw what it likes
-      p = nullptr;
+    } catch (...) {  // a memory_source may throw what it likes: p is null then, too
     }
 #endif
     if (!p) return detail::fail(why, errc::no_memory, "allocate", {.argument = "bytes", .got = 0, .expected = asked});
