@@ -232,6 +232,10 @@ TEST_CASE("the counters add up across threads") {
   a.join();
   CHECK(tenon::bytes_moved().packed - before.packed == 60'000);
   CHECK(tenon::bytes_moved().copied == before.copied);
+  tenon::detail::count(&tenon::traffic::fresh_slots, 5);
+  CHECK(tenon::bytes_moved().fresh_slots == before.fresh_slots + 5);
+  const tenon::traffic none;
+  CHECK((none.copied == 0 && none.packed == 0 && none.fresh_slots == 0));
 }
 
 TEST_CASE("storage that holds nothing is nobody's, and has no room") {

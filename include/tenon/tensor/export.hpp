@@ -148,7 +148,7 @@ template <managed_struct M, class T, class Device>
 /// The first axis that goes backwards, −1 for none.
 constexpr int first_negative(const shape& s, const strides& st) noexcept {
   for (int i = 0; i < s.rank(); ++i)
-    if (st.d[i] < 0 && s.d[i] > 1) return i;
+    if (s.d[i] > 1 && st.d[i] < 0) return i;
   return -1;
 }
 /// Errors: read_only, dtype, null_data, not_dense, device, no_memory; `owner` is then as it was.
