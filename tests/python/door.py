@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the Python door (test_door_*.py) share: the extension module over the headers alone (extension.cpp), built here, and
-the objects that are handed to it. Needs no torch: tests that ask for it are then skipped, so that the door is tested where torch is not."""
+the objects that are handed to it. Needs no torch:
+tests that ask for it are then skipped. Where torch is not, say `pytest --noconftest -p door test_door_*.py`, as tests/tools/free_threaded.sh does."""
 import ctypes
 import importlib.util
 import os

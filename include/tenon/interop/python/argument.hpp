@@ -64,7 +64,9 @@ template <class V>
   // This struct cannot say read-only: it is believed of torch alone, which has no such tensors.
   if (!std::is_const_v<T> && (!d.requires_grad || answer(x, d.requires_grad, "requires_grad") != 0)) return false;
   dl::tensor t;
-  if (into_python([&] { return d.table->borrow(x, &t); }) != 0 || below_all_memory(t.data)) return false;
+  if (into_python([&] { return d.table->borrow(x, &t); }) != 0) return false;
+  if (may_be_offset(t.data) && storage_is_null(x, t)) [[unlikely]]
+    return false;
   if (!tenon::detail::fits_plainly(t, 0, true, v)) return false;
   if constexpr (is.code == dtype_code::float_ || is.code == dtype_code::bfloat)
     return !d.is_neg || !may_be_negative<V::rank()>(t) || answer(x, d.is_neg, "is_neg") == 0;

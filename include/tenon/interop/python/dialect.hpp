@@ -150,10 +150,9 @@ inline int answer(PyObject* x, PyObject* held, const char* name) noexcept {
   return neg < 0 || conj < 0 ? detail::pass_on(why) : errc::ok;
 }
 namespace detail {
-/// Whether nothing can lie there that a program allocated: below 4 GiB and below the interpreter's own variables.
-inline bool below_all_memory(const void* data) noexcept {
-  const auto at = reinterpret_cast<std::uintptr_t>(data);
-  return at >> 32 == 0 && at < reinterpret_cast<std::uintptr_t>(Py_None);
+/// Whether an address is so low that it may be an offset from null: below 1 TiB, where little is allocated. Null itself needs no question.
+inline bool may_be_offset(const void* data) noexcept {
+  return data && std::uint64_t{reinterpret_cast<std::uintptr_t>(data)} >> 40 == 0;
 }
 /// The number that x.name() gives; −1 where there is no such thing. Sets no exception.
 inline std::int64_t number_from(PyObject* x, const char* name) noexcept {
@@ -162,18 +161,21 @@ inline std::int64_t number_from(PyObject* x, const char* name) noexcept {
   PyErr_Clear();
   return number;
 }
-[[gnu::cold, gnu::noinline]] inline bool storage_is_empty(PyObject* x) noexcept {
-  const object storage = call_method(x, "untyped_storage");
-  PyErr_Clear();
-  return number_from(storage.get(), "nbytes") == 0 && number_from(x, "numel") > 0;
+/// Whether x, a tensor of torch's that says `t` of itself, has elements and its storage is at null.
+[[gnu::cold, gnu::noinline]] inline bool storage_is_null(PyObject* x, const dl::tensor& t) noexcept {
+  for (int i = 0; i < t.ndim; ++i)
+    if (t.shape[i] == 0) return false;
+  const std::int64_t offset = number_from(x, "storage_offset");
+  return offset > 0 && static_cast<std::uint64_t>(offset) * (std::uint64_t{t.dtype.bits} * t.dtype.lanes / 8) ==
+                           reinterpret_cast<std::uintptr_t>(t.data);
 }
 }  // namespace detail
 
-/// A storage of torch's that was resized to nothing, as sharding libraries do, leaves tensors whose address is their offset alone. One
-/// that was made shorter is not found out: its memory is that of a new block. Errors: null_data.
+/// A storage of torch's that was resized to nothing, as sharding libraries do, leaves tensors whose address is their offset alone. Not found
+/// out are offsets of 1 TiB and more, and a storage that was made shorter: its memory is that of a new block. Errors: null_data.
 [[nodiscard]] inline errc try_stored(PyObject* x, const dl::managed_tensor_versioned* t, refusal& why, const char* operation,
                                      const char* argument) noexcept {
-  if (!t || !detail::below_all_memory(t->dl_tensor.data) || !detail::storage_is_empty(x)) [[likely]]
+  if (!t || !detail::may_be_offset(t->dl_tensor.data) || !detail::storage_is_null(x, t->dl_tensor)) [[likely]]
     return errc::ok;
   return detail::refuse(why, errc::null_data, operation, argument, "a tensor whose storage was freed", "one that has memory");
 }

@@ -101,8 +101,9 @@ inline PyObject* attribute_of_module(const char* module, const char* name) noexc
 [[gnu::cold, gnu::noinline]] inline bool find_torch() noexcept {
   const object type = object::steal(attribute_of_module("torch", "Tensor"));
   if (!type) return false;
-  torch_table = PyType_Check(type.get()) ? exchange_api_of(reinterpret_cast<PyTypeObject*>(type.get())) : nullptr;
-  if (torch_table) return true;
+  const auto* const table = PyType_Check(type.get()) ? exchange_api_of(reinterpret_cast<PyTypeObject*>(type.get())) : nullptr;
+  __atomic_store_n(&torch_table, table, __ATOMIC_RELEASE);
+  if (table) return true;
   PyErr_SetString(PyExc_ImportError, "[to_torch] torch: version. It has no C exchange API: 2.10 or newer is needed.");
   return false;
 }
@@ -184,7 +185,7 @@ template <class T>
 /// would write to; a negative stride; no data), MemoryError, ImportError, RuntimeError (a type that torch has not).
 template <class T>
 [[nodiscard]] PyObject* to_torch(const tensor<T>& t) noexcept {
-  if (!detail::torch_table && !detail::find_torch()) return nullptr;
+  if (!__atomic_load_n(&detail::torch_table, __ATOMIC_ACQUIRE) && !detail::find_torch()) return nullptr;
   handle<> h;
   if (!detail::describe_for(t, h, "to_torch", false)) return nullptr;
   void* made = nullptr;

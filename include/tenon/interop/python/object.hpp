@@ -2,10 +2,11 @@
 // References to Python objects, and how they are let go from any thread: at once where this thread runs Python code, else by the
 // next one that does: the main thread between two bytecodes (before CPython 3.12: when it next waits for the GIL), or whoever calls a
 // door. No deleter waits for the interpreter, so none can block, none can end a thread while Python shuts down, and what is still held
-// after its end is left to the system. One interpreter a process. Needs CPython's API only.
+// after its end is left to the system. One interpreter a process. Needs CPython's API and POSIX only.
 #pragma once
 #include <Python.h>
 #include <unistd.h>
+#include <exception>
 #include <new>
 #include <utility>
 #include "tenon/core/config.hpp"
@@ -18,8 +19,10 @@ template <class F>
 auto into_python(F f) {
   struct gate {
     bool back = false;
+    int thrown =
+        std::uncaught_exceptions();  // an exception of C++, which no such code should throw, goes on; that unwinding is none
     ~gate() {
-      while (!back) pause();
+      while (!back && std::uncaught_exceptions() == thrown) pause();
     }
   } here;
   auto result = f();
