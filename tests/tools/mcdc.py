@@ -4,7 +4,7 @@
 Builds the tests of tests/FOLDER, and for tensor the fuzz corpus, with clang's MC/DC coverage (what did not change is not built again), runs
 them, and prints of each header of include/tenon/FOLDER how many conditions were shown, then each that was not. A condition in a decision of
 several is shown where two runs of one instantiation differ in it and in the outcome, and in nothing else that was evaluated; one that stands
-alone where it was true once and false once. One instantiation of a template is enough. What is constant in every instantiation is not counted;
+alone where it was true once and false once. One instantiation of a template is enough; one that no test instantiates is not seen. What is constant in every instantiation is not counted;
 decisions that clang cannot measure count as one condition that was not shown. tests/tools/mcdc_reasons.txt lists those that cannot be shown,
 `header.hpp: text   # reason`, where the text is what stands from the condition on."""
 import collections
@@ -100,8 +100,13 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(common.JOBS) as pool:
         for shown, warnings in pool.map(lambda p: build(work, *p), programs):
             seen.read(shown, warnings)
-    reasons = [line.split("   # ")[0].partition(": ") for line in (REASONS.read_text().splitlines() if REASONS.exists() else [])
-               if line and line[0] != "#"]
+    reasons = []
+    for line in REASONS.read_text().splitlines() if REASONS.exists() else []:
+        what, _, reason = line.partition("   # ")
+        if line.strip() and line[0] != "#":
+            if not reason.strip():
+                raise SystemExit(f"{REASONS.name}: needs a reason: {line}")
+            reasons.append(what.partition(": "))
     used = set()
     counts = collections.defaultdict(collections.Counter)
     missing = []
