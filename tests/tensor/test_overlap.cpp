@@ -63,6 +63,7 @@ TEST_CASE("D14 the search gives up after 2^14 tries, and not before") {
   CHECK(self_overlap({most + 1, 20021}, {{20021, 20011}}) == overlap::none);
   CHECK(self_overlap({most + 2, 20021}, {{20021, 20011}}) == overlap::unknown);
   CHECK(self_overlap({20012, 20022}, {{20021, 20011}}) == overlap::unknown);
+  CHECK(self_overlap({20012, 20022, 2}, {{20021, 20011, 0}}) == overlap::some);  // a stride of 0 takes no search
 }
 
 TEST_CASE("D14 sums that reach a target: at both ends of each axis, in as many tries as are allowed") {

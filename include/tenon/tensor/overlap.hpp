@@ -21,14 +21,11 @@ inline overlap reaches(extent target, const overlap_axis* axes, const extent* re
   const auto [most, step] = *axes;
   const extent above = target - reach[1], from = above > 0 ? (above + step - 1) / step : above / step;
   const extent last = (target + reach[1]) / step;
-  overlap found = overlap::none;
   for (extent d = from < -most ? -most : from; d <= (last < most ? last : most); ++d) {
     if (--budget < 0) return overlap::unknown;
-    const overlap behind = reaches(target - d * step, axes + 1, reach + 1, budget);
-    if (behind != overlap::none) found = behind;
-    if (behind == overlap::some) break;
+    if (const overlap behind = reaches(target - d * step, axes + 1, reach + 1, budget); behind != overlap::none) return behind;
   }
-  return found;
+  return overlap::none;
 }
 /// The exact answer where the order of the axes does not give it away.
 [[gnu::noinline]] inline overlap overlap_by_search(const shape& s, const strides& st) noexcept {
@@ -48,16 +45,14 @@ inline overlap reaches(extent target, const overlap_axis* axes, const extent* re
   for (int i = 0; i < n; ++i) apart = apart && axes[i].step > reach[i + 1];
   if (apart) return overlap::none;
   int budget = 1 << 14;
-  overlap found = overlap::none;
   // The first axis on which two indices differ: by d there, and by what sums to d·step behind it.
   for (int i = 0; i < n; ++i)
     for (extent d = 1; d <= axes[i].most && d * axes[i].step <= reach[i + 1]; ++d) {
       if (--budget < 0) return overlap::unknown;
       const overlap here = reaches(d * axes[i].step, axes + i + 1, reach + i + 1, budget);
-      if (here != overlap::none) found = here;
-      if (here == overlap::some) return found;
+      if (here != overlap::none) return here;
     }
-  return found;
+  return overlap::none;
 }
 }  // namespace detail
 
