@@ -41,9 +41,6 @@ inline overlap reaches(extent target, const overlap_axis* axes, const extent* re
   }
   extent reach[max_rank + 1]{};  // of axis i and those behind it; that of the first is not asked for
   for (int i = n - 1; i > 0; --i) reach[i] = reach[i + 1] + axes[i].most * axes[i].step;
-  bool apart = true;
-  for (int i = 0; i < n; ++i) apart = apart && axes[i].step > reach[i + 1];
-  if (apart) return overlap::none;
   int budget = 1 << 14;
   // The first axis on which two indices differ: by d there, and by what sums to d·step behind it.
   for (int i = 0; i < n; ++i)
