@@ -78,6 +78,13 @@ TEST_CASE("D7 a copy of an empty array has no address either, however it is alig
   CHECK(p.deleted == 1);
 }
 
+TEST_CASE("E2 a copy of a scalar has its value") {
+  versioned p({42}, {});
+  const auto t = from_dlpack<float>(p.give(), {.copies = tenon::copy_policy::always});
+  CHECK(p.deleted == 1);
+  CHECK(t[0] == 42);
+}
+
 TEST_CASE("D8 elements without data are refused") {
   versioned p({1}, {1});
   p.dl().data = nullptr;

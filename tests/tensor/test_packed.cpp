@@ -32,7 +32,25 @@ void put_bits(bytes& b, std::size_t at, unsigned width, unsigned code) {
   }
 }
 void fill(versioned& p, const bytes& b) { std::memcpy(p.values.data(), b.data(), b.size()); }
+template <class T>
+concept packable = requires { typename packed<T>; };
+static_assert(packable<float4_e2m1fn> && packable<const float6_e2m3fn> && packable<float6_e3m2fn>);
+static_assert(!packable<float8_e4m3fn> && !packable<float> && !packable<const std::uint8_t>);
 }  // namespace
+
+TEST_CASE("what nobody filled in has no numbers, and numbers share bytes unless they are said not to") {
+  const packed<float4_e2m1fn> none;
+  CHECK_FALSE(none);
+  CHECK(none.numel() == 0);
+  CHECK(none.shape() == shape{});
+  CHECK_FALSE(none.padded());
+  const std::vector<std::uint8_t> b{0x21, 0x43};  // no byte more
+  const packed<const float4_e2m1fn> square(b.data(), shape{2, 2}), row(b.data(), 4);
+  CHECK_FALSE(square.padded());
+  CHECK_FALSE(row.padded());
+  CHECK(square.code(3) == 4);
+  CHECK(row.code(3) == 4);
+}
 
 TEST_CASE("F5 element i has the bits from i times the width on, the lowest first") {
   const bytes b{0x42, 0x65};  // 2, 4, 5, 6
@@ -123,6 +141,27 @@ TEST_CASE("F6 more numbers than can be counted are refused, as pairs of one axis
   p.dl().dtype = {17, 4, 2};
   const auto t = from_dlpack(p.give());
   CHECK(as_packed<float4_e2m1fn>(t).numel() == 2 * (huge - 1));
+}
+
+TEST_CASE("E2 a single number keeps rank 0") {
+  versioned p({0}, {});
+  fill(p, {0x05});
+  p.dl().dtype = {17, 4, 1};
+  const auto t = from_dlpack(p.give());
+  CHECK(as_packed<const float4_e2m1fn>(t).shape() == shape{});
+  CHECK(as_packed<const float4_e2m1fn>(t).numel() == 1);
+  CHECK(as_packed<const float4_e2m1fn>(t).code(0) == 5);
+}
+
+TEST_CASE("a copy of numbers that share bytes has the same bytes") {
+  versioned p({0}, {2, 3});
+  fill(p, {0x21, 0x43, 0x65});
+  p.dl().dtype = {17, 4, 1};
+  const auto t = from_dlpack(p.give());
+  const auto mine = copy(t);
+  CHECK(mine.data() != t.data());
+  const auto v = as_packed<const float4_e2m1fn>(mine);
+  for (extent i = 0; i < 6; ++i) CHECK(v.code(i) == static_cast<unsigned>(i + 1));
 }
 
 TEST_CASE("D15 the bytes that packed numbers reach have no gaps") {
