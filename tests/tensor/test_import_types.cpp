@@ -121,12 +121,13 @@ TEST_CASE("C7 C8 sub-byte elements one a byte: known at run time as such, and ex
         "[from_dlpack] dtype of small elements that have a byte each: dtype: got float4_e2m1fn_x2, expected one of whole bytes, "
         "such "
         "as float32.");
-  for (const std::uint8_t bits : {std::uint8_t{8}, std::uint8_t{16}}) {  // the flag says nothing of whole bytes
-    versioned whole({1}, {1});
-    whole.dl().dtype = {1, bits, 1};
-    whole.managed.flags = tenon::dl::flag_subbyte_padded;
-    CHECK_FALSE(from_dlpack(whole.give()).describe().padded);
-  }
+  for (const std::uint8_t bits : {std::uint8_t{8}, std::uint8_t{16}})  // the flag says nothing of whole bytes
+    for (const std::uint64_t known : {0, 4}) {  // the second takes a closer look
+      versioned whole({1}, {1});
+      whole.dl().dtype = {1, bits, 1};
+      whole.managed.flags = tenon::dl::flag_subbyte_padded;
+      CHECK_FALSE(from_dlpack(whole.give(), {.known_bytes = known}).describe().padded);
+    }
 }
 
 TEST_CASE("D10 F4 F5 packed elements: dense ones alone, and as many bytes as the bits take") {
