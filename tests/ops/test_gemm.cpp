@@ -48,10 +48,12 @@ struct storage {
   float& at(int64_t r, int64_t c) { return const_cast<float&>(*d::at(view, r, c)); }
 };
 
+enum class bias_at : int { none, per_row, per_column };
+
 struct problem {
   int64_t m, n, k;
   bool ta, tb, accumulate;
-  d::bias_kind bias_is;
+  bias_at bias;
   int64_t shift = 0, slack = 0;
 };
 
@@ -74,7 +76,8 @@ bool exact(const problem& p, int threads = 1) {
       out[i * ldc + j] = p.accumulate ? random.small_integer() : std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> before = c;
   std::vector<float> workspace(static_cast<std::size_t>(threads * d::gemm_workspace_floats + 1), guard);
-  const d::gemm_options options{p.accumulate, p.bias_is, p.bias_is == d::bias_kind::none ? nullptr : bias.data()};
+  const d::gemm_options options{p.accumulate, p.bias == bias_at::none ? nullptr : bias.data(),
+                                p.bias == bias_at::per_row ? d::bias_kind::per_row : d::bias_kind::per_column};
   if (threads == 1) d::gemm(p.m, p.n, p.k, a.view, b.view, out, ldc, options, workspace.data());
   else d::parallel_gemm(threads, p.m, p.n, p.k, a.view, b.view, out, ldc, options, workspace.data());
   if (workspace.back() != guard) return false;
@@ -86,8 +89,8 @@ bool exact(const problem& p, int threads = 1) {
       for (int64_t k = 0; k < p.k; ++k) sum += static_cast<int64_t>(a.at(i, k)) * static_cast<int64_t>(b.at(k, j));
       float& w = wanted[static_cast<std::size_t>(p.shift + i * ldc + j)];
       float start = p.accumulate ? w : 0.0f;
-      if (p.bias_is == d::bias_kind::per_row) start += bias[static_cast<std::size_t>(i)];
-      if (p.bias_is == d::bias_kind::per_column) start += bias[static_cast<std::size_t>(j)];
+      if (p.bias == bias_at::per_row) start += bias[static_cast<std::size_t>(i)];
+      if (p.bias == bias_at::per_column) start += bias[static_cast<std::size_t>(j)];
       w = start + static_cast<float>(sum);
     }
   return wanted == c;  // false too where anything is NaN
@@ -115,7 +118,7 @@ void on_each_isa(F f) {
 
 void check(const problem& p, int threads = 1) {
   INFO("m " << p.m << " n " << p.n << " k " << p.k << " ta " << p.ta << " tb " << p.tb << " accumulate " << p.accumulate
-            << " bias " << static_cast<int>(p.bias_is) << " shift " << p.shift << " slack " << p.slack << " threads " << threads);
+            << " bias " << static_cast<int>(p.bias) << " shift " << p.shift << " slack " << p.slack << " threads " << threads);
   if (!exact(p, threads)) FAIL("differs from the naive product");
 }
 
@@ -134,7 +137,7 @@ TEST_CASE("gemm: shapes 1 to 67 in every transposition") {
     for (int64_t size = 1; size <= 67; ++size)
       for (int t = 0; t < 4; ++t) {
         const auto other = [&] { return static_cast<int64_t>(1 + random.next() % 67); };
-        const auto bias = static_cast<d::bias_kind>(random.next() % 3);
+        const auto bias = static_cast<bias_at>(random.next() % 3);
         const bool accumulate = random.next() % 2;
         check({size, other(), other(), t % 2 == 1, t / 2 == 1, accumulate, bias});
         check({other(), size, other(), t % 2 == 1, t / 2 == 1, accumulate, bias, 1, 3});
@@ -148,7 +151,7 @@ TEST_CASE("gemm: every small shape") {
     for (int64_t m = 1; m <= 8; ++m)
       for (int64_t n = 1; n <= 9; ++n)
         for (const int64_t k : {1, 2, 3, 15, 16, 17, 31, 33})
-          for (int t = 0; t < 4; ++t) check({m, n, k, t % 2 == 1, t / 2 == 1, false, d::bias_kind::none});
+          for (int t = 0; t < 4; ++t) check({m, n, k, t % 2 == 1, t / 2 == 1, false, bias_at::none});
   });
 }
 
@@ -158,16 +161,16 @@ TEST_CASE("gemm: around the block sizes") {
     for (const int64_t k : {block - 1, block, block + 1, 2 * block + 3, dot_block, dot_block + 1, dot_block + 17,
                             2 * dot_block - 1, 2 * dot_block, 2 * dot_block + 1, 3 * dot_block + 5})
       for (int t = 0; t < 4; ++t) {
-        check({7, 67, k, t % 2 == 1, t / 2 == 1, false, d::bias_kind::per_row});
-        check({19, 5, k, t % 2 == 1, t / 2 == 1, true, d::bias_kind::per_column});
+        check({7, 67, k, t % 2 == 1, t / 2 == 1, false, bias_at::per_row});
+        check({19, 5, k, t % 2 == 1, t / 2 == 1, true, bias_at::per_column});
       }
     for (const int64_t m : {18, 19, 47, 48, 49, 97})
       for (const int64_t n : {63, 64, 65, 127, 128, 129, 200}) {
-        check({m, n, 40, false, false, false, d::bias_kind::none});
-        check({m, n, 40, true, false, true, d::bias_kind::none});
-        check({m, n, 40, false, true, false, d::bias_kind::per_column});
-        check({m, n, 12, true, true, false, d::bias_kind::per_row});
-        check({m, n, 12, false, true, false, d::bias_kind::none});
+        check({m, n, 40, false, false, false, bias_at::none});
+        check({m, n, 40, true, false, true, bias_at::none});
+        check({m, n, 40, false, true, false, bias_at::per_column});
+        check({m, n, 12, true, true, false, bias_at::per_row});
+        check({m, n, 12, false, true, false, bias_at::none});
       }
   });
 }
@@ -175,12 +178,12 @@ TEST_CASE("gemm: around the block sizes") {
 TEST_CASE("gemm: every misalignment of a cache line") {
   on_each_isa([] {
     for (int64_t shift = 0; shift < 16; ++shift)
-      for (int t = 0; t < 4; ++t) check({13, 83, 37, t % 2 == 1, t / 2 == 1, false, d::bias_kind::per_column, shift, shift % 5});
+      for (int t = 0; t < 4; ++t) check({13, 83, 37, t % 2 == 1, t / 2 == 1, false, bias_at::per_column, shift, shift % 5});
   });
 }
 
 TEST_CASE("gemm: k = 0 leaves the bias, C or 0; m = 0 and n = 0 touch nothing") {
-  for (const auto bias : {d::bias_kind::none, d::bias_kind::per_row, d::bias_kind::per_column})
+  for (const auto bias : {bias_at::none, bias_at::per_row, bias_at::per_column})
     for (int accumulate = 0; accumulate < 2; ++accumulate) {
       check({9, 21, 0, false, false, accumulate == 1, bias});
       check({9, 21, 0, false, true, accumulate == 1, bias});
@@ -192,9 +195,9 @@ TEST_CASE("gemm: k = 0 leaves the bias, C or 0; m = 0 and n = 0 touch nothing") 
 TEST_CASE("parallel_gemm: exact on 2, 3 and 5 threads") {
   for (int threads : {2, 3, 5})
     for (int t = 0; t < 4; ++t) {
-      check({257, 65, 70, t % 2 == 1, t / 2 == 1, true, d::bias_kind::per_row}, threads);
-      check({33, 500, 70, t % 2 == 1, t / 2 == 1, false, d::bias_kind::per_column}, threads);
-      check({1000, 9, 80, t % 2 == 1, t / 2 == 1, false, d::bias_kind::per_row}, threads);
+      check({257, 65, 70, t % 2 == 1, t / 2 == 1, true, bias_at::per_row}, threads);
+      check({33, 500, 70, t % 2 == 1, t / 2 == 1, false, bias_at::per_column}, threads);
+      check({1000, 9, 80, t % 2 == 1, t / 2 == 1, false, bias_at::per_row}, threads);
     }
 }
 
@@ -210,7 +213,7 @@ TEST_CASE("parallel_gemm: the bits do not depend on the number of threads, nor o
         std::vector<float> workspace(static_cast<std::size_t>(5 * d::gemm_workspace_floats));
         const std::size_t size = static_cast<std::size_t>(s.m * s.n);
         std::vector<float> one(size), many(size);
-        const d::gemm_options options{false, d::bias_kind::per_column, bias.data()};
+        const d::gemm_options options{false, bias.data()};
         d::gemm(s.m, s.n, s.k, ma, mb, one.data(), s.n, options, workspace.data());
         for (int threads : {1, 2, 3, 5}) {
           many.assign(size, 0.0f);
@@ -219,7 +222,7 @@ TEST_CASE("parallel_gemm: the bits do not depend on the number of threads, nor o
           CHECK(std::memcmp(one.data(), many.data(), size * sizeof(float)) == 0);
         }
         const int64_t i0 = s.m / 3, j0 = s.n / 4 + 1;  // the lower right part alone
-        const d::gemm_options shifted{false, d::bias_kind::per_column, bias.data() + j0};
+        const d::gemm_options shifted{false, bias.data() + j0};
         many = one;
         for (int64_t i = i0; i < s.m; ++i)
           for (int64_t j = j0; j < s.n; ++j) many[static_cast<std::size_t>(i * s.n + j)] = -1.0f;
@@ -315,4 +318,14 @@ TEST_CASE("set_isa_for_testing refuses what the machine lacks and -1 restores th
   CHECK(d::current_isa() == d::isa::baseline);
   CHECK(d::set_isa_for_testing(-1));
   CHECK(d::current_isa() == d::detect_isa());
+}
+
+TEST_CASE("gemm: a product of no terms leaves the bias, bit for bit, wherever it lies in C") {
+  const std::vector<float> bias(7, -0.0f);
+  std::vector<float> workspace(static_cast<std::size_t>(d::gemm_workspace_floats));
+  for (const d::bias_kind is : {d::bias_kind::per_row, d::bias_kind::per_column}) {
+    std::vector<float> c(49, std::numeric_limits<float>::quiet_NaN());
+    d::gemm(7, 7, 0, {bias.data(), 1, 1}, {bias.data(), 1, 1}, c.data(), 7, {false, bias.data(), is}, workspace.data());
+    for (const float v : c) REQUIRE((v == 0 && std::signbit(v)));
+  }
 }

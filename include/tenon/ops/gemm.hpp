@@ -8,22 +8,12 @@ namespace tenon::detail {
 /// Compute scalars of scratch that the products below use, for each thread.
 inline constexpr extent gemm_scratch = gemm_workspace_floats;
 
-/// The scratch of all threads, or null where `each` floats a thread were not planned: then an op brings its own, for one thread.
+/// The scratch of all threads, or null where `each` floats a thread were not planned: then parallel_gemm brings its own, for one thread.
 template <class Ex>
 float* float_scratch(const Ex& ex, extent each) {
   return ex.scratch && ex.per_thread >= static_cast<std::size_t>(each) * sizeof(float) ? reinterpret_cast<float*>(ex.scratch)
                                                                                        : nullptr;
 }
-
-inline namespace TENON_KERNELS {
-/// parallel_gemm, on one thread with a workspace of its own where none is given.
-[[gnu::noinline]] inline void gemm_or_alone(int threads, extent m, extent n, extent k, const matrix& a, const matrix& b, float* c,
-                                            const gemm_options& o, float* work) {
-  if (work) return parallel_gemm(threads, m, n, k, a, b, c, n, o, work);
-  alignas(64) float own[gemm_workspace_floats];
-  gemm(m, n, k, a, b, c, n, o, own);
-}
-}  // namespace TENON_KERNELS
 }  // namespace tenon::detail
 
 namespace tenon::ops {
@@ -37,9 +27,7 @@ struct affine_op : op<affine_op> {
     const S *const px = x.data(), *const pw = w.data(), *const pb = b.data();
     S* const py = y.data();
     if constexpr (tenon::detail::all_float<C, S>) {
-      using tenon::detail::bias_kind;
-      tenon::detail::gemm_or_alone(ex.threads(), m, n, k, {px, k, 1}, {pw, 1, k}, py,
-                                   {false, pb ? bias_kind::per_column : bias_kind::none, pb},
+      tenon::detail::parallel_gemm(ex.threads(), m, n, k, {px, k, 1}, {pw, 1, k}, py, n, {false, pb},
                                    tenon::detail::float_scratch(ex, tenon::detail::gemm_scratch));
     } else {
       tenon::detail::parallel(ex.threads(), m, 1, [=](extent begin, extent end, int) noexcept {
@@ -64,7 +52,7 @@ struct affine_dx_op : op<affine_dx_op> {
     const S *const pg = dy.data(), *const pw = w.data();
     S* const px = dx.data();
     if constexpr (tenon::detail::all_float<C, S>) {
-      tenon::detail::gemm_or_alone(ex.threads(), m, k, n, {pg, n, 1}, {pw, k, 1}, px, {},
+      tenon::detail::parallel_gemm(ex.threads(), m, k, n, {pg, n, 1}, {pw, k, 1}, px, k, {},
                                    tenon::detail::float_scratch(ex, tenon::detail::gemm_scratch));
     } else {
       tenon::detail::parallel(ex.threads(), m, 1, [=](extent begin, extent end, int) noexcept {
@@ -89,7 +77,7 @@ struct affine_dw_op : op<affine_dw_op> {
     const auto *const pg = dy.data(), *const px = x.data();
     A* const pw = dw.data();
     if constexpr (tenon::detail::all_float<C, A, S>) {
-      tenon::detail::gemm_or_alone(ex.threads(), n, k, m, {pg, 1, n}, {px, k, 1}, pw, {.accumulate = true},
+      tenon::detail::parallel_gemm(ex.threads(), n, k, m, {pg, 1, n}, {px, k, 1}, pw, k, {.accumulate = true},
                                    tenon::detail::float_scratch(ex, tenon::detail::gemm_scratch));
     } else {
       tenon::detail::parallel(ex.threads(), n, 1, [=](extent begin, extent end, int) noexcept {

@@ -92,9 +92,8 @@ struct lstm_op : op<lstm_op> {
                    float* const rest = pre + 4 * lstm_rows * n;
                    for (extent b0 = begin * lstm_rows, last = smaller(batch, end * lstm_rows); b0 < last; b0 += lstm_rows) {
                      const extent rows = smaller(lstm_rows, last - b0);
-                     gemm(rows, 4 * n, m, {px + b0 * m, m, 1}, {pwi, 1, m}, pre, 4 * n, {false, bias_kind::per_column, pbi},
-                          rest);
-                     gemm(rows, 4 * n, n, {ph + b0 * n, n, 1}, {pwh, 1, n}, pre, 4 * n, {true, bias_kind::per_column, pbh}, rest);
+                     gemm(rows, 4 * n, m, {px + b0 * m, m, 1}, {pwi, 1, m}, pre, 4 * n, {false, pbi}, rest);
+                     gemm(rows, 4 * n, n, {ph + b0 * n, n, 1}, {pwh, 1, n}, pre, 4 * n, {true, pbh}, rest);
                      for (extent b = 0; b < rows; ++b)
                        for (extent j = 0; j < n; ++j) {
                          const float* const k = pre + b * 4 * n + j;

@@ -8,8 +8,8 @@ namespace tenon::detail {
 struct around {
   extent outer = 1, length = 1, inner = 1;
   [[gnu::noinline]] constexpr around(const shape& s, int axis) : length(s[axis]) {
-    for (int i = 0; i < axis; ++i) outer *= s[i];
-    for (int i = axis + 1; i < s.rank(); ++i) inner *= s[i];
+    for (int i = 0; i < s.rank(); ++i)
+      if (i != axis) (i < axis ? outer : inner) *= s.d[i];
   }
 };
 }  // namespace tenon::detail

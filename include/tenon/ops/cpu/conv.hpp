@@ -71,7 +71,7 @@ struct conv_job {
   for (std::int64_t i = begin; i < end; ++i) {
     const float* const image = j.from + i * s.c * s.h * s.w;
     const std::int64_t o = i % s.groups * s.out;
-    const gemm_options options{false, j.bias ? bias_kind::per_row : bias_kind::none, j.bias ? j.bias + o : nullptr};
+    const gemm_options options{false, j.bias ? j.bias + o : nullptr, bias_kind::per_row};
     for (std::int64_t y0 = 0, y1 = 0; y0 < s.oh; y0 = y1) {
       y1 = conv_is_pointwise(s) ? s.oh : smaller(s.oh, y0 + j.step);
       const std::int64_t columns = (y1 - y0) * s.ow;

@@ -55,26 +55,32 @@ void panel(const gemm_tile& t) noexcept {
 }
 
 #if TENON_SIMD_WIDTH > 4 || !TENON_DISPATCH_X86
-/// The four vectors' sums, in an order that is the same for each of them.
-[[gnu::always_inline]] inline four_floats sum_each(const vector* v) noexcept {
-  four_floats q[4];
+/// The end of a dot tile, compiled once for all of them: c[i][j] = (add ? c[i][j] : 0) + Σ_l sums[i][j][l] for i < rows, j < 4, in
+/// an order that is the same for each of them.
+[[gnu::noinline]] inline void add_lanes(const vector (*sums)[4], const gemm_tile& t) noexcept {
+  for (int i = 0; i < t.rows; ++i, ++sums) {
+    four_floats q[4];
 #pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
+    for (int j = 0; j < 4; ++j) {
 #if TENON_SIMD_WIDTH == 16
-    const eight_floats h = __builtin_shufflevector(v[j], v[j], 0, 1, 2, 3, 4, 5, 6, 7) +
-                           __builtin_shufflevector(v[j], v[j], 8, 9, 10, 11, 12, 13, 14, 15);
-#elif TENON_SIMD_WIDTH == 8
-    const vector h = v[j];
+      const eight_floats h = __builtin_shufflevector(sums[0][j], sums[0][j], 0, 1, 2, 3, 4, 5, 6, 7) +
+                             __builtin_shufflevector(sums[0][j], sums[0][j], 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+      const vector h = sums[0][j];
 #endif
 #if TENON_SIMD_WIDTH >= 8
-    q[j] = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+      q[j] = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
 #else
-    q[j] = v[j];
+      q[j] = h;
 #endif
+    }
+    const four_floats low = __builtin_shufflevector(q[0], q[1], 0, 4, 2, 6) + __builtin_shufflevector(q[0], q[1], 1, 5, 3, 7);
+    const four_floats high = __builtin_shufflevector(q[2], q[3], 0, 4, 2, 6) + __builtin_shufflevector(q[2], q[3], 1, 5, 3, 7);
+    four_floats v = __builtin_shufflevector(low, high, 0, 1, 4, 5) + __builtin_shufflevector(low, high, 2, 3, 6, 7);
+    float* const c = t.c[i] + t.column;
+    if (t.add) v += load4(c);
+    store4(c, v);
   }
-  const four_floats low = __builtin_shufflevector(q[0], q[1], 0, 4, 2, 6) + __builtin_shufflevector(q[0], q[1], 1, 5, 3, 7);
-  const four_floats high = __builtin_shufflevector(q[2], q[3], 0, 4, 2, 6) + __builtin_shufflevector(q[2], q[3], 1, 5, 3, 7);
-  return __builtin_shufflevector(low, high, 0, 1, 4, 5) + __builtin_shufflevector(low, high, 2, 3, 6, 7);
 }
 
 /// c[i][j] = (add ? c[i][j] : 0) + Σ_k a[i][k] · b[j][k] for i < rows, j < 4; k is a multiple of width. Lane l sums the k ≡ l.
@@ -105,18 +111,12 @@ void dot(const gemm_tile& t) noexcept {
       for (int i = 0; i < MR; ++i) sum[i][j] = TENON_SIMD_FMA(x[i], y, sum[i][j]);
     }
   }
-  vector rows[std::size_t{MR}][4];  // through memory, so that what follows is compiled once and not for each row
+  vector sums[std::size_t{MR}][4];  // in memory, where add_lanes takes them
 #pragma GCC unroll 8
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) rows[i][j] = sum[i][j];
-#pragma GCC unroll 1
-  for (int i = 0; i < t.rows; ++i) {
-    float* const c = t.c[i] + t.column;
-    four_floats v = sum_each(rows[i]);
-    if (t.add) v += load4(c);
-    store4(c, v);
-  }
+    for (int j = 0; j < 4; ++j) sums[i][j] = sum[i][j];
+  add_lanes(sums, t);
 }
 #endif
 
@@ -126,7 +126,7 @@ inline constexpr gemm_kernels kernels{6, {16, 64}, {&panel<6, 1>, &panel<6, 4>},
 #elif TENON_SIMD_WIDTH > 4 || !TENON_DISPATCH_X86
 inline constexpr gemm_kernels kernels{6, {2 * width, 2 * width}, {&panel<6, 2>, &panel<6, 2>}, 3, {&dot<1>, &dot<3>}};
 #else
-inline constexpr gemm_kernels kernels{6, {2 * width, 2 * width}, {&panel<6, 2>, &panel<6, 2>}, 0, {}};
+inline constexpr gemm_kernels kernels{4, {2 * width, 2 * width}, {&panel<4, 2>, &panel<4, 2>}, 0, {}};
 #endif
 
 }  // namespace TENON_SIMD_NAME
