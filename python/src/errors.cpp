@@ -71,7 +71,7 @@ void raise(const tenon::python::refusal& why) {
 void raise_said(errc code, const char* operation, const std::string& argument, const std::string& got,
                 const std::string& expected, const char* remedy) {
   tenon::python::refusal r;
-  tenon::python::detail::refuse(r, code, operation, argument, got, expected, remedy);
+  tenon::python::detail::refuse(r, code, operation, argument.c_str(), got, expected, remedy);
   raise(r);
 }
 std::string str_of(nb::handle x) {

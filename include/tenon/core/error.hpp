@@ -132,13 +132,25 @@ struct failure {
 
   [[gnu::noinline]] constexpr failure() noexcept {}  // apart, because every call that can fail has one
   explicit operator bool() const noexcept { return code != errc::ok; }
-  /// `[operation] argument, what (axis a): got X, expected Y. Remedy.`
+  /// `[operation] argument: what, axis a: got X, expected Y. Remedy.`
   [[gnu::cold]] std::string message() const;
 };
 
 namespace detail {
+/// Text with a final zero, needed only during the call. One pointer: a size beside it would cost each call that can fail.
+struct text_argument {
+  const char* text = "";
+  constexpr text_argument() = default;
+  constexpr text_argument(const char* t) noexcept : text(t) {}
+  text_argument(const std::string& t) noexcept : text(t.c_str()) {}
+};
+/// A copy of text without a final zero, on the stack: a failure allocates nothing.
+struct text_copy {
+  char text[sizeof failure::argument];
+  explicit text_copy(std::string_view t) noexcept { copy_text(text, sizeof text, t); }
+};
 struct failure_text {
-  std::string_view argument{};
+  text_argument argument{};
   int axis = -1;
   std::int64_t got = 0, expected = 0;
   const char* relation = nullptr;  // null: nothing
@@ -148,13 +160,55 @@ struct failure_text {
 [[gnu::cold, gnu::noinline]] inline errc fail(failure& f, errc code, const char* operation, failure_text t = {}) noexcept {
   f.code = code;
   f.operation = operation;
-  copy_text(f.argument, sizeof f.argument, t.argument);
+  copy_text(f.argument, sizeof f.argument, t.argument.text);
   f.axis = t.axis;
   f.got = t.got;
   f.expected = t.expected;
   f.relation = t.relation ? t.relation : "";
   f.remedy = t.remedy ? t.remedy : "";
   return code;
+}
+[[gnu::cold, gnu::noinline]] inline void put_number(text_buffer& to, errc code, std::int64_t v) noexcept {
+  if (code == errc::dtype) to << dtype::unpacked(v);
+  else if (code == errc::device) to << device::unpacked(v);
+  else if (code == errc::kind) to << (v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
+  else to << v;
+}
+/// Codes that say all in their name, without got and expected.
+constexpr bool says_all(errc c) {
+  switch (c) {
+    case errc::null_data:
+    case errc::null_shape:
+    case errc::null_handle:
+    case errc::null_strides:
+    case errc::read_only:
+    case errc::not_dense:
+    case errc::not_finite:
+    case errc::no_forward:
+    case errc::foreign:
+    case errc::name:
+    case errc::interrupted: return true;
+    default: return false;
+  }
+}
+/// The text of failure::message.
+[[gnu::cold, gnu::noinline]] inline text_buffer& operator<<(text_buffer& to, const failure& f) noexcept {
+  if (!f) return to << "ok";
+  to << "[" << f.operation << "] ";
+  if (f.argument[0]) to << f.argument << ": ";
+  to << word(f.code);
+  if (f.axis >= 0) to << ", axis " << std::int64_t{f.axis};
+  if (f.code == errc::file) {  // got is the system's errno
+    if (f.got) to << ": " << std::strerror(static_cast<int>(f.got));
+  } else if (!says_all(f.code) && (f.got != f.expected || f.relation[0])) {  // two equal numbers say nothing
+    to << ": got ";
+    put_number(to, f.code, f.got);
+    to << ", expected " << f.relation;
+    put_number(to, f.code, f.expected);
+  }
+  to << ".";
+  if (f.remedy[0]) to << " " << f.remedy;
+  return to;
 }
 }  // namespace detail
 
@@ -164,12 +218,14 @@ class error : public std::runtime_error {
 
   // Where no memory is left for the text, the code's word must do: the exception that arrives is still this one.
   static std::runtime_error with_text(const failure& why) noexcept {
+    detail::text_buffer text;
+    text << why;
 #if TENON_EXCEPTIONS
     try {
-      return std::runtime_error(why.message());
+      return std::runtime_error(text.c_str());
     } catch (...) { return std::runtime_error(""); }
 #else
-    return std::runtime_error(why.message());
+    return std::runtime_error(text.c_str());
 #endif
   }
 
@@ -205,49 +261,8 @@ inline void check(errc code, const failure& f) {
 }  // namespace detail
 #endif
 
-namespace detail {
-[[gnu::cold, gnu::noinline]] inline void put_number(text_buffer& to, errc code, std::int64_t v) noexcept {
-  if (code == errc::dtype) to << dtype::unpacked(v);
-  else if (code == errc::device) to << device::unpacked(v);
-  else if (code == errc::kind) to << (v == 0 ? "scalar" : v == 1 ? "accumulator" : "index");
-  else to << v;
-}
-/// Codes that say all in their name, without got and expected.
-constexpr bool says_all(errc c) {
-  switch (c) {
-    case errc::null_data:
-    case errc::null_shape:
-    case errc::null_handle:
-    case errc::null_strides:
-    case errc::read_only:
-    case errc::not_dense:
-    case errc::not_finite:
-    case errc::no_forward:
-    case errc::foreign:
-    case errc::name:
-    case errc::interrupted: return true;
-    default: return false;
-  }
-}
-}  // namespace detail
-
 inline std::string failure::message() const {
-  if (code == errc::ok) return "ok";
-  detail::text_buffer s;
-  s << "[" << operation << "] ";
-  if (argument[0]) s << argument << ": ";
-  s << word(code);
-  if (axis >= 0) s << ", axis " << std::int64_t{axis};
-  if (code == errc::file) {  // got is the system's errno
-    if (got) s << ": " << std::strerror(static_cast<int>(got));
-  } else if (!detail::says_all(code) && (got != expected || relation[0])) {  // two equal numbers say nothing
-    s << ": got ";
-    detail::put_number(s, code, got);
-    s << ", expected " << relation;
-    detail::put_number(s, code, expected);
-  }
-  s << ".";
-  if (remedy[0]) s << " " << remedy;
-  return s.c_str();
+  detail::text_buffer text;
+  return (text << *this).c_str();
 }
 }  // namespace tenon

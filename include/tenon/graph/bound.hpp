@@ -39,7 +39,8 @@ class bound_program : public program {
   [[gnu::cold]] void finish(const list<int, max_inputs>& y) {
     planner_.finish(y);
     if (const fault& f = planner_.bad)
-      detail::raise(f.code, "network", {.argument = planner_.bad_where, .axis = f.axis, .got = f.got, .expected = f.expected});
+      detail::raise(f.code, "network",
+                    {.argument = planner_.bad_where.c_str(), .axis = f.axis, .got = f.got, .expected = f.expected});
     refer_to(planner_.view(), bound_.begin());
   }
 

@@ -56,7 +56,8 @@ struct named_layer {
   return static_cast<extent>(v);
 }
 [[gnu::noinline]] inline void expect_values(const char* layer, const attribute& a, int most) {
-  if (a.count > most) raise(errc::arity, layer, {.argument = a.name, .got = a.count, .expected = most, .relation = "at most "});
+  if (a.count > most)
+    raise(errc::arity, layer, {.argument = text_copy(a.name).text, .got = a.count, .expected = most, .relation = "at most "});
 }
 inline void assign(const char* layer, size& field, const attribute& a) {
   expect_values(layer, a, 1);
@@ -69,7 +70,8 @@ inline void assign(const char* layer, size2& field, const attribute& a) {
 inline void assign(const char* layer, bool& field, const attribute& a) {
   expect_values(layer, a, 1);
   if (a.first != 0 && a.first != 1)
-    raise(errc::value, layer, {.argument = a.name, .got = static_cast<extent>(a.first), .expected = 1, .relation = "0 or "});
+    raise(errc::value, layer,
+          {.argument = text_copy(a.name).text, .got = static_cast<extent>(a.first), .expected = 1, .relation = "0 or "});
   field = a.first != 0;
 }
 template <class F>
@@ -185,7 +187,8 @@ class layer_list {
       return *this;
     }
     detail::raise(errc::name, "layer_list.add",
-                  {.argument = name, .remedy = "No layer has this name; add one of your own as a value: add(my_layer{})."});
+                  {.argument = detail::text_copy(name).text,
+                   .remedy = "No layer has this name; add one of your own as a value: add(my_layer{})."});
   }
   /// A layer of one's own.
   template <class L>

@@ -57,6 +57,12 @@ class growing_text {
     for (const char c : s) v_.add(c);
     return *this;
   }
+  /// With a final zero, until it grows again.
+  constexpr const char* c_str() {
+    v_.add(0);
+    v_.shrink(v_.size() - 1);
+    return v_.begin();
+  }
   constexpr operator std::string_view() const { return {v_.begin(), static_cast<std::size_t>(v_.size())}; }
 };
 

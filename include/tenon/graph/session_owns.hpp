@@ -107,7 +107,8 @@ template <class D>
 [[gnu::noinline]] int session<D>::find(std::string_view name, const char* op) const {
   for (int i = 0; i < parameter_count(); ++i)
     if (name == parameter_name(i)) return i;
-  detail::raise(errc::name, op, {.argument = name, .remedy = "No parameter has this name: see parameters()."});
+  detail::raise(errc::name, op,
+                {.argument = detail::text_copy(name).text, .remedy = "No parameter has this name: see parameters()."});
 }
 
 template <class D>

@@ -90,7 +90,8 @@ template <class Net>
     std::string trouble;
     if (p.bad) {
       failure f;
-      fail(f, p.bad.code, "network", {.argument = p.bad_where, .axis = p.bad.axis, .got = p.bad.got, .expected = p.bad.expected});
+      fail(f, p.bad.code, "network",
+           {.argument = p.bad_where.c_str(), .axis = p.bad.axis, .got = p.bad.got, .expected = p.bad.expected});
       trouble = f.message();
     }
     return write(p.view(), out, trouble);

@@ -55,7 +55,7 @@ template <class I>
     throw;
   } catch (const std::exception& e) {
     const std::string_view said = e.what();
-    return fail(why, errc::foreign, operation, {.argument = said.substr(0, said.find('\n'))});
+    return fail(why, errc::foreign, operation, {.argument = text_copy(said.substr(0, said.find('\n'))).text});
   } catch (...) { return fail(why, errc::foreign, operation, {.argument = "something that is no std::exception"}); }
 }
 #endif

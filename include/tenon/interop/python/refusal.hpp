@@ -107,7 +107,7 @@ inline void set_exception(const refusal& r) noexcept {
 
 namespace detail {
 /// Says a refusal in words, and gives its code back.
-[[gnu::cold, gnu::noinline]] inline errc refuse(refusal& r, errc code, const char* operation, std::string_view argument,
+[[gnu::cold, gnu::noinline]] inline errc refuse(refusal& r, errc code, const char* operation, const char* argument,
                                                 std::string_view got, std::string_view expected,
                                                 const char* remedy = "") noexcept {
   tenon::detail::fail(r.why, code, operation, {.argument = argument, .remedy = remedy});
