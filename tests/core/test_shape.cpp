@@ -40,15 +40,15 @@ TEST_CASE("numel saturates, and an empty axis makes it 0 wherever it stands") {
 
 TEST_CASE("the first fault sticks") {
   constexpr shape s = shape{dyn, 5}.expect(1, 6).expect_rank(3).expect_least(1, 100);
-  STATIC_CHECK(s.bad == tenon::fault{errc::extent, 1, 5, 6});
-  STATIC_CHECK(shape{dyn, 5}.expect(-1, 6).bad.axis == 1);
+  STATIC_CHECK(s.bad() == tenon::fault{errc::extent, 1, 5, 6});
+  STATIC_CHECK(shape{dyn, 5}.expect(-1, 6).bad().axis == 1);
   STATIC_CHECK(shape{dyn, 5}.expect(0, 6).ok());
   STATIC_CHECK(shape{4, 5}.expect(0, dyn).ok());
   STATIC_CHECK(shape{4}.expect(3, 6).ok());  // not there: another check says so
-  STATIC_CHECK(shape{4}.expect_least(0, 5).bad == tenon::fault{errc::too_small, 0, 4, 5});
-  STATIC_CHECK(shape{4}.expect_given(0).bad.code == errc::missing_size);
-  STATIC_CHECK(shape{4}.expect_value(false, 7, 8).bad == tenon::fault{errc::value, -1, 7, 8});
-  STATIC_CHECK(shape{1, 1, 1, 1, 1, 1, 1, 1}.append(1).bad == tenon::fault{errc::rank, -1, 9, 8});
+  STATIC_CHECK(shape{4}.expect_least(0, 5).bad() == tenon::fault{errc::too_small, 0, 4, 5});
+  STATIC_CHECK(shape{4}.expect_given(0).bad().code == errc::missing_size);
+  STATIC_CHECK(shape{4}.expect_value(false, 7, 8).bad() == tenon::fault{errc::value, -1, 7, 8});
+  STATIC_CHECK(shape{1, 1, 1, 1, 1, 1, 1, 1}.append(1).bad() == tenon::fault{errc::rank, -1, 9, 8});
   STATIC_CHECK(shape{2}.append(3) == shape{2, 3});
 }
 

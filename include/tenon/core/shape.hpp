@@ -57,7 +57,9 @@ struct size2 {
 struct shape {
   extent d[max_rank]{};
   int rank_ = 0;
-  fault bad{};
+  // Of a fault; its numbers lie in the last two extents, for every view and array carries a shape.
+  errc fault_code_ = errc::ok;
+  std::int16_t fault_axis_ = -1;
 
   constexpr shape() = default;
   template <std::integral... E>
@@ -65,7 +67,8 @@ struct shape {
   constexpr shape(E... e) : d{static_cast<extent>(e)...}, rank_(static_cast<int>(sizeof...(E))) {}
 
   constexpr int rank() const { return rank_; }
-  constexpr bool ok() const { return !bad; }
+  constexpr bool ok() const { return fault_code_ == errc::ok; }
+  constexpr fault bad() const { return ok() ? fault{} : fault{fault_code_, fault_axis_, d[max_rank - 2], d[max_rank - 1]}; }
   /// Negative axes count from the back; an axis that is not there reads as dyn.
   constexpr extent operator[](int axis) const {
     const int a = axis < 0 ? rank_ + axis : axis;
@@ -83,8 +86,12 @@ struct shape {
   constexpr bool overflows() const { return numel() == detail::extent_limit; }
 
   [[gnu::cold, gnu::noinline]] constexpr shape failed(fault f) const {
+    if (!ok() || !f) return *this;
     shape r = *this;
-    if (ok()) r.bad = f;
+    r.fault_code_ = f.code;
+    r.fault_axis_ = static_cast<std::int16_t>(f.axis);
+    r.d[max_rank - 2] = f.got;
+    r.d[max_rank - 1] = f.expected;
     return r;
   }
   [[gnu::cold, gnu::noinline]] constexpr shape expect_rank(int r) const {
@@ -109,11 +116,11 @@ struct shape {
   }
   [[gnu::noinline]] constexpr shape with(int axis, extent e) const {
     shape r = *this;
-    if (const int a = at(axis); a >= 0 && a < rank_) r.d[a] = e;
+    if (const int a = at(axis); a >= 0 && a < rank_ && ok()) r.d[a] = e;
     return r;
   }
   [[gnu::noinline]] constexpr shape append(extent e) const {
-    if (rank_ == max_rank) return failed({errc::rank, -1, rank_ + 1, max_rank});
+    if (rank_ == max_rank || !ok()) return failed({errc::rank, -1, rank_ + 1, max_rank});
     shape r = *this;
     r.d[r.rank_++] = e;
     return r;
@@ -146,20 +153,19 @@ struct strides {
   extent step = 1;
   for (int i = s.rank() - 1; i >= 0; --i) {
     r.d[i] = step;
-    step = detail::saturating_mul(step, s[i] > 0 ? s[i] : 1);
+    step = detail::saturating_mul(step, s.d[i] > 0 ? s.d[i] : 1);
   }
   return r;
 }
 /// Whether strides say row-major; axes of one element and empty tensors may say anything.
 [[gnu::noinline]] constexpr bool is_dense(const shape& s, const strides& st) {
   extent step = 1;
-  for (int i = 0; i < s.rank(); ++i)
-    if (s[i] == 0) return true;
+  bool dense = true;
   for (int i = s.rank() - 1; i >= 0; --i) {
-    if (s[i] == 1) continue;
-    if (st[i] != step) return false;
-    step = detail::saturating_mul(step, s[i]);
+    if (s.d[i] == 0) return true;
+    dense &= s.d[i] == 1 || st.d[i] == step;
+    step = detail::saturating_mul(step, s.d[i]);
   }
-  return true;
+  return dense;
 }
 }  // namespace tenon

@@ -54,6 +54,7 @@ constexpr bool same_text(const char* a, const char* b) {
     v.s = slot{i.shape, i.kind};
     v.name = i.name;
     v.reach = 1u << in.n;
+    report(i.shape.bad(), "input");
     if (i.shape.rank() == 0) report({errc::rank, -1, 0, 1}, "input", ": the batch is axis 0");
     for (int a = 0; a < i.shape.rank(); ++a)
       if (i.shape[a] < (a == 0 ? dyn : 1))
@@ -92,7 +93,7 @@ constexpr bool same_text(const char* a, const char* b) {
     for (int i = 0; i < a.n && i < b.n; ++i) {
       shape probe = static_cast<const shape&>(a[i]).expect_rank(b[i].rank());
       for (int k = 0; k < b[i].rank(); ++k) probe = probe.expect(k, b[i][k]);
-      report(probe.bad, what, ": a parameter or state of the layer it is tied to");
+      report(probe.bad(), what, ": a parameter or state of the layer it is tied to");
     }
   };
   equal(n.out.p, same.out.p);

@@ -14,7 +14,7 @@ struct add {
   constexpr spec infer(inputs x) const {
     shape s = x.n == 2 ? x[0].expect_kind(kind::scalar) : x[0].failed({errc::arity, -1, x.n, 2});
     const shape other = x[1].expect_kind(kind::scalar).expect_rank(s.rank());
-    if (!other.ok()) s = s.failed(other.bad);
+    if (!other.ok()) s = s.failed(other.bad());
     for (int i = 0; i < s.rank(); ++i) s = s.expect(i, other[i]);
     return spec{s}.reads(keep::nothing).overwrites(0);
   }

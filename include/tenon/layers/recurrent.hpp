@@ -20,7 +20,7 @@ struct lstm_cell {
     s = detail::expect_positive_or_dyn(s.expect_rank(2).expect_given(out), in).expect(1, in);
     for (int i = 1; i < 3; ++i) {
       const shape carry = x[i].expect_kind(kind::scalar).expect_rank(2).expect(0, s[0]).expect(1, out);
-      if (!carry.ok()) s = s.failed(carry.bad);
+      if (!carry.ok()) s = s.failed(carry.bad());
     }
     const extent gates = detail::saturating_mul(4, out), features = s[1] == dyn ? in.v : s[1];
     const initial start = uniform_fan_in(out);

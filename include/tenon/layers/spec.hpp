@@ -131,7 +131,7 @@ struct spec {
   /// The first thing wrong with it.
   [[gnu::cold, gnu::noinline]] constexpr fault bad() const {
     for (const slot& s : y)
-      if (s.bad) return s.bad;
+      if (!s.ok()) return s.bad();
     if (y.full()) return {errc::limit, -1, y.n, max_outputs};
     if (p.full()) return {errc::limit, -1, p.n, max_parameters};
     if (states.full()) return {errc::limit, -1, states.n, max_states};
