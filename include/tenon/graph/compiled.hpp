@@ -109,7 +109,7 @@ struct compiled_program {
     static constexpr bound_layer all[]{
         {&planned::template layer<I>, &detail::calls<std::remove_const_t<decltype(planned::template layer<I>)>, P, D>}...};
   };
-  static inline const program value{planned::plan, detail::arrays_of<precision_of<P>, D>,
+  static inline const program value{planned::plan, detail::arrays_of<precision_of<P>, D, detail::has_joins(planned::plan)>,
                                     table<std::make_integer_sequence<int, planned::counts.nodes>>::all};
 };
 }  // namespace tenon

@@ -38,9 +38,10 @@ class calls_of : public session<D> {
   /// Errors: dtype, device, rank, extent, negative_extent, empty_batch, null_data, not_dense (copy_policy::never), index, arity, overflow, no_memory.
   template <class X>
   output_type operator()(const X& x) const {
+    const input_arg in(x);
     tensor<void, D> y;
     failure f;
-    check(infer_one(x, y, f), f);
+    check(this->run_inference(&in, 1, &y, f, true), f);
     return typed<T>(y);
   }
   results<T, D> all(std::initializer_list<input_arg> x) const {
@@ -54,9 +55,10 @@ class calls_of : public session<D> {
   /// y is [batch, …]; its memory is reused once nobody holds it. Errors: as inference.
   template <class X>
   output_type forward(X&& x, tape& t) {
+    const input_arg in(std::forward<X>(x));
     tensor<void, D> y;
     failure f;
-    check(forward_one(std::forward<X>(x), t, y, f), f);
+    check(this->run_forward(&in, 1, t, &y, f, true), f);
     return typed<T>(y);
   }
   template <class X>
@@ -92,7 +94,8 @@ class calls_of : public session<D> {
   [[nodiscard]] errc try_forward(X&& x, output_type& y, failure& why) noexcept {
     return guarded(why, "forward", [&] {
       tensor<void, D> out;
-      const errc c = forward_one(std::forward<X>(x), this->last_, out, why);
+      const input_arg in(std::forward<X>(x));
+      const errc c = this->run_forward(&in, 1, this->last_, &out, why, true);
       if (c == errc::ok) y = typed<T>(out);
       return c;
     });
@@ -102,7 +105,8 @@ class calls_of : public session<D> {
   [[nodiscard]] errc try_infer(const X& x, output_type& y, failure& why) const noexcept {
     return guarded(why, "inference", [&] {
       tensor<void, D> out;
-      const errc c = infer_one(x, out, why);
+      const input_arg in(x);
+      const errc c = this->run_inference(&in, 1, &out, why, true);
       if (c == errc::ok) y = typed<T>(out);
       return c;
     });
@@ -137,14 +141,6 @@ class calls_of : public session<D> {
   }
 
  private:
-  [[gnu::noinline]] errc infer_one(const input_arg& x, tensor<void, D>& y, failure& why) const {
-    const errc c = this->one_output("inference", why);
-    return c != errc::ok ? c : this->run_inference(&x, 1, &y, why);
-  }
-  [[gnu::noinline]] errc forward_one(const input_arg& x, tape& t, tensor<void, D>& y, failure& why) {
-    const errc c = this->one_output("forward", why);
-    return c != errc::ok ? c : this->run_forward(&x, 1, t, &y, why);
-  }
   template <class F>
   static errc guarded(failure& why, const char* op, const F& f) noexcept {
     try {

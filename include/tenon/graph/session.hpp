@@ -50,8 +50,12 @@ class session {
   };
   struct workspace {  // of one inference at a time
     mutable unsigned busy = 0;
-    mutable storage memory, saved, packed[max_inputs], out[max_outputs],
-        spare[max_outputs];  // two of each y: `y = net(x)` holds one
+    mutable storage all[2 + max_inputs + 2 * max_outputs];  // in one array, whose end a compiler writes once
+    storage& memory() const { return all[0]; }
+    storage& saved() const { return all[1]; }
+    storage& packed(int i) const { return all[2 + i]; }
+    storage& out(int k) const { return all[2 + max_inputs + 2 * k]; }
+    storage& spare(int k) const { return all[3 + max_inputs + 2 * k]; }  // two of each y: `y = net(x)` holds one
   };
   static constexpr int inference_slots = 8, output_slots = 8;
 
@@ -101,17 +105,19 @@ class session {
   session& operator=(session&&) = default;
   [[gnu::noinline]] ~session() {}  // once, and not in every function that holds a model
 
-  errc check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const noexcept;
+  errc check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why,
+                    bool one_output = false) const noexcept;
   errc check_indices(const char* op, const array_ref& a, const char* name, extent limit, failure& why) const noexcept;
   errc take_input(const input_arg& x, int i, buffers& b, storage& packed, strides& st, bool& strided,
                   failure& why) const noexcept;
   errc take_output(std::size_t bytes, storage& to, failure& why) noexcept;
   tensor<void, D> output_tensor(const storage& s, int k, extent batch, bool read_only, std::uint64_t stamp) const noexcept;
-  errc one_output(const char* op, failure& why) const noexcept;
   errc alive(const char* op, failure& why) const noexcept;
+  errc check_gradient(bool written, int i, int n, const array_ref& a, int value, const tape& t, failure& why) const noexcept;
   errc check_overlaps(const buffers& b, const tape& t, failure& why) const noexcept;
-  errc run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed = nullptr) const;
-  errc run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why);
+  errc run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, bool one_output = false,
+                     call_info* observed = nullptr) const;
+  errc run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why, bool one_output = false);
   errc run_backward(const input_arg* dy, int n, tape& t, const input_arg* dx, int wanted, failure& why);
   void count_step(int slots, const char* rule);
   template <class M, class A, class Rule>

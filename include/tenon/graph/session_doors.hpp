@@ -22,15 +22,17 @@ struct written_memory {
   int n = 0;
   const char* overlap = nullptr;
 
-  /// `by`: the strides, or null where the array is dense.
+  /// `by`: the strides, or null where the array is dense. Unsigned, so that strides which reach no memory are no overflow.
   [[gnu::noinline]] void meet(const void* p, int value, const strides* by, const char* as, bool written = false) noexcept {
     const slot& s = planned.at(value).s;
     const shape all = with_batch(s, batch);
-    const auto element = static_cast<extent>(s.what == kind::index ? sizeof(index) : planned.width.storage);
-    std::int64_t low = 0, high = all.numel() * element - 1;
-    if (by && high > 0 && !byte_span(all, *by, element, low, high)) return;  // no such memory
-    const auto first = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(low);
-    const auto last = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(high + 1);
+    const strides st = by ? *by : dense_strides(all);
+    const std::uintptr_t element = s.what == kind::index ? sizeof(index) : planned.width.storage;
+    auto first = reinterpret_cast<std::uintptr_t>(p), last = first + element;
+    for (int i = 0; i < all.rank(); ++i) {
+      const auto reach = static_cast<std::uintptr_t>(all.d[i] - 1) * static_cast<std::uintptr_t>(st.d[i]) * element;
+      (st.d[i] < 0 ? first : last) += reach;
+    }
     for (int i = 0; i < n; ++i)
       if (first < end[i] && begin[i] < last && !overlap) overlap = as;
     if (!written) return;
@@ -47,10 +49,17 @@ errc session<D>::alive(const char* op, failure& why) const noexcept {
 }
 
 template <class D>
-errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why) const noexcept {
+errc session<D>::check_inputs(const char* op, const input_arg* x, int n, extent& batch, failure& why,
+                              bool one_output) const noexcept {
   using detail::fail;
   if (const errc c = alive(op, why); c != errc::ok) return c;
   const detail::plan& pl = planned();
+  if (one_output && pl.out.n != 1)
+    return fail(why, errc::arity, op,
+                {.argument = "outputs of the network",
+                 .got = pl.out.n,
+                 .expected = 1,
+                 .remedy = "Call all({x, …}), forward_all({x, …}) and backward_all({dy, …})."});
   if (n != pl.in.n) return fail(why, errc::arity, op, {.argument = "inputs", .got = n, .expected = pl.in.n});
   batch = dyn;
   for (int i = 0; i < n; ++i) {
@@ -96,6 +105,19 @@ errc session<D>::check_indices(const char* op, const array_ref& x, const char* n
   }
 }
 
+// a gradient of `value`: dx, which is written, or dy
+template <class D>
+errc session<D>::check_gradient(bool written, int i, int n, const array_ref& a, int value, const tape& t,
+                                failure& why) const noexcept {
+  const detail::argument_text name(written ? "dx" : "dy", i, n);
+  const slot& s = planned().at(value).s;
+  if (s.what == kind::index)
+    return detail::fail(why, errc::kind, "backward",
+                        {.argument = name.text, .got = 2, .expected = 0, .remedy = "Indices have no gradient."});
+  const shape want = detail::with_batch(s, t.batch_);
+  return detail::check_array(a, {"backward", name.text, types().storage, device_of(device_), want, true, written}, why);
+}
+
 // dx is written while dy, x and every other dx are used
 template <class D>
 errc session<D>::check_overlaps(const buffers& b, const tape& t, failure& why) const noexcept {
@@ -108,16 +130,6 @@ errc session<D>::check_overlaps(const buffers& b, const tape& t, failure& why) c
   for (int k = 0; k < pl.out.n; ++k) dx.meet(b.dy[k], pl.out[k], nullptr, "dx, which overlaps dy");
   if (!dx.overlap) return errc::ok;
   return detail::fail(why, errc::value, "backward", {.argument = dx.overlap, .remedy = "Give dx memory of its own."});
-}
-
-template <class D>
-errc session<D>::one_output(const char* op, failure& why) const noexcept {
-  if (!program_ || program_->outputs() == 1) return errc::ok;  // check_inputs says the former
-  return detail::fail(why, errc::arity, op,
-                      {.argument = "outputs of the network",
-                       .got = program_->outputs(),
-                       .expected = 1,
-                       .remedy = "Call all({x, …}), forward_all({x, …}) and backward_all({dy, …})."});
 }
 
 // the user's memory where layers can read it, else packed into `packed`

@@ -5,9 +5,10 @@
 #if TENON_EXCEPTIONS
 namespace tenon {
 template <class D>
-errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, call_info* observed) const {
+errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, failure& why, bool one_output,
+                               call_info* observed) const {
   extent batch = 0;
-  if (const errc c = check_inputs("inference", x, n, batch, why); c != errc::ok) return c;
+  if (const errc c = check_inputs("inference", x, n, batch, why, one_output); c != errc::ok) return c;
   call_info c = observed ? *observed : call(batch, false);
   c.batch = batch;
   buffers b;
@@ -28,49 +29,48 @@ errc session<D>::run_inference(const input_arg* x, int n, tensor<void, D>* y, fa
     }
   } at_end{mine};
   for (int i = 0; i < n; ++i)
-    if (const errc e = take_input(x[i], i, b, w.packed[i], st[i], strided, why); e != errc::ok) return e;
+    if (const errc e = take_input(x[i], i, b, w.packed(i), st[i], strided, why); e != errc::ok) return e;
   for (int k = 0; k < program_->outputs(); ++k) {
-    if (w.out[k] && !w.out[k].sole()) std::swap(w.out[k], w.spare[k]);
-    if (w.out[k] && !w.out[k].sole()) {  // somebody still holds both
-      w.out[k].reset();
+    if (w.out(k) && !w.out(k).sole()) w.out(k).swap(w.spare(k));
+    if (w.out(k) && !w.out(k).sole()) {  // somebody still holds both
+      w.out(k).reset();
       detail::count(&traffic::fresh_slots, 1);
     }
-    if (const errc e = detail::grow(w.out[k], detail::output_bytes(planned(), k, batch), why, device_); e != errc::ok) return e;
-    b.y[k] = w.out[k].data();
+    if (const errc e = detail::grow(w.out(k), detail::output_bytes(planned(), k, batch), why, device_); e != errc::ok) return e;
+    b.y[k] = w.out(k).data();
   }
-  if (const errc e = detail::grow(w.memory, program_->scratch_bytes(batch, c.training, c.threads), why, device_); e != errc::ok)
+  if (const errc e = detail::grow(w.memory(), program_->scratch_bytes(batch, c.training, c.threads), why, device_); e != errc::ok)
     return e;
   if (c.training)
-    if (const errc e = detail::grow(w.saved, program_->saved_bytes(batch), why, device_); e != errc::ok) return e;
-  b.scratch = w.memory.data();
-  b.saved = w.saved.data();
+    if (const errc e = detail::grow(w.saved(), program_->saved_bytes(batch), why, device_); e != errc::ok) return e;
+  b.scratch = w.memory().data();
+  b.saved = w.saved().data();
   program_->forward(table(), b, c);
   for (int k = 0; k < program_->outputs(); ++k)
-    y[k] = output_tensor(w.out[k], k, batch, false, id_ << detail::stamp_forward_bits);  // forward 0: no backward takes it
+    y[k] = output_tensor(w.out(k), k, batch, false, id_ << detail::stamp_forward_bits);  // forward 0: no backward takes it
   return errc::ok;
 }
 
 template <class D>
-errc session<D>::run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why) {
+errc session<D>::run_forward(const input_arg* x, int n, tape& t, tensor<void, D>* y, failure& why, bool one_output) {
   extent batch = 0;
-  if (const errc c = check_inputs("forward", x, n, batch, why); c != errc::ok) return c;
+  if (const errc c = check_inputs("forward", x, n, batch, why, one_output); c != errc::ok) return c;
   t.stamp_ = 0;
-  for (storage& s : t.y_) s.reset();
-  for (storage& s : t.x_owner_) s.reset();
+  for (storage& s : t.held_) s.reset();
   if (!t.saved_.sole()) t.saved_.reset();
   buffers b;
   for (int i = 0; i < n; ++i) {
     if (const errc c = take_input(x[i], i, b, t.packed_[i], t.x_strides_[i], t.x_strided_[i], why); c != errc::ok) return c;
     t.x_[i] = b.x[i];
-    t.x_owner_[i] = x[i].owner;
+    t.x_owner(i) = x[i].owner;
   }
   if (const errc c = detail::grow(t.saved_, program_->saved_bytes(batch), why, device_); c != errc::ok) return c;
   if (const errc c = detail::grow(scratch_, program_->scratch_bytes(batch, true, threads_of(device_)), why, device_);
       c != errc::ok)
     return c;
   for (int k = 0; k < program_->outputs(); ++k) {
-    if (const errc c = take_output(detail::output_bytes(planned(), k, batch), t.y_[k], why); c != errc::ok) return c;
-    b.y[k] = t.y_[k].data();
+    if (const errc c = take_output(detail::output_bytes(planned(), k, batch), t.y(k), why); c != errc::ok) return c;
+    b.y[k] = t.y(k).data();
   }
   b.saved = t.saved_.data();
   b.scratch = scratch_.data();
@@ -83,7 +83,7 @@ errc session<D>::run_forward(const input_arg* x, int n, tape& t, tensor<void, D>
   t.key_ = c.key;
   t.version_ = version_;
   t.stamp_ = id_ << detail::stamp_forward_bits | detail::stamp_forward(count_.forwards);
-  for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(t.y_[k], k, batch, program_->output_is_kept(k), t.stamp_);
+  for (int k = 0; k < program_->outputs(); ++k) y[k] = output_tensor(t.y(k), k, batch, program_->output_is_kept(k), t.stamp_);
   return errc::ok;
 }
 
@@ -125,27 +125,15 @@ errc session<D>::run_backward(const input_arg* dy, int n, tape& t, const input_a
   buffers b;
   for (int k = 0; k < n; ++k) {
     if (dy[k].stamp && dy[k].stamp != t.stamp_) return detail::stale_dy(why, dy[k].stamp, t.stamp_);
-    const detail::argument_text name("dy", k, n);
-    const shape want = planned().output(k, t.batch_);
-    if (const errc c =
-            detail::check_array(dy[k].array, {op, name.text, types().storage, device_of(device_), want, true, false}, why);
-        c != errc::ok)
-      return c;
+    if (const errc c = check_gradient(false, k, n, dy[k].array, planned().out[k], t, why); c != errc::ok) return c;
     b.dy[k] = dy[k].array.data;
-    b.y[k] = t.y_[k].data();
+    b.y[k] = t.y(k).data();
   }
   for (int i = 0; i < wanted; ++i) {
     const array_ref& a = dx[i].array;
     if (!a.data) continue;
     if (i >= planned().in.n) return fail(why, errc::arity, op, {.argument = "dx", .got = wanted, .expected = planned().in.n});
-    const detail::argument_text name("dx", i, planned().in.n);
-    const slot& s = planned().at(i).s;
-    if (s.what == kind::index)
-      return fail(why, errc::kind, op, {.argument = name.text, .got = 2, .expected = 0, .remedy = "Indices have no gradient."});
-    const shape want = detail::with_batch(s, t.batch_);
-    if (const errc c = detail::check_array(a, {op, name.text, types().storage, device_of(device_), want, true, true}, why);
-        c != errc::ok)
-      return c;
+    if (const errc c = check_gradient(true, i, planned().in.n, a, i, t, why); c != errc::ok) return c;
     b.dx[i] = a.data;
   }
   if (const errc c = check_overlaps(b, t, why); c != errc::ok) return c;
@@ -246,7 +234,7 @@ template <class D>
     return true;
   };
   tensor<void, D> y[max_outputs];
-  detail::check(run_inference(&x, 1, y, f, &c), f);
+  detail::check(run_inference(&x, 1, y, f, false, &c), f);
   return seen.found;
 }
 }  // namespace tenon

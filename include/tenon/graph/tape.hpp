@@ -44,7 +44,7 @@ struct moving_stamp {
 class tape {
   template <class D>
   friend class session;
-  storage saved_, packed_[max_inputs], y_[max_outputs], x_owner_[max_inputs];
+  storage saved_, packed_[max_inputs], held_[max_outputs + max_inputs];  // y, then whoever owns x
   const void* x_[max_inputs]{};
   strides x_strides_[max_inputs]{};
   bool x_strided_[max_inputs]{};
@@ -52,6 +52,9 @@ class tape {
   random_key key_{};
   detail::moving_stamp stamp_;  // 0: no forward, or one that failed half-way
   std::uint64_t version_ = 0;
+
+  storage& y(int k) { return held_[k]; }
+  storage& x_owner(int i) { return held_[max_outputs + i]; }
 
  public:
   tape() = default;

@@ -46,14 +46,18 @@ template <class D>
 }
 
 namespace detail {
+struct walk;
+/// All parameters from master to storage.
+template <class Policy, class D>
+void cast_parameters(const walk& w, const arrays& a, const buffers& b, const call_info& c);
 /// What a program does to arrays itself, per (precision, device).
 struct array_calls {
   scalar_widths width;
   tenon::dtype storage, accumulate, master;
   void (*zero)(const void* device, void* p, extent n, bool accumulator);
-  void (*add)(const void* device, void* to, const void* from, extent n);  // storage
-  void (*copy)(const void* device, void* to, const void* from, extent n);  // storage
-  void (*cast)(const void* device, void* to, const void* from, extent n);  // master to storage
+  void (*add)(const void* device, void* to, const void* from, extent n);  // storage; null where a plan has no joins
+  void (*copy)(const void* device, void* to, const void* from, extent n);  // the same
+  void (*cast)(const walk& w, const arrays& a, const buffers& b, const call_info& c);  // null where storage is the master
   void (*store)(void* host, extent i, double v, bool accumulator);  // one element, on the host
   bool (*finite)(const void* host, extent n, int which);  // 0 storage, 1 accumulate, 2 master
 };
@@ -75,7 +79,16 @@ template <class T, class D>
 view<T, D> flat_view(const void* p, extent n) {
   return {static_cast<T*>(const_cast<void*>(p)), shape{n}};
 }
-template <class Policy, class D>
+/// Whether gradients are summed or copied between the calls of the layers: a value that several read, or an output that one reads.
+constexpr bool has_joins(const plan& p) {
+  for (const node& n : p.nodes)
+    for (const bool sum : n.sum)
+      if (sum) return true;
+  for (const int v : p.out)
+    if (p.at(v).consumers > 0) return true;
+  return false;
+}
+template <class Policy, class D, bool Joins = true>
 inline constexpr array_calls arrays_of{
     {sizeof(typename Policy::storage), sizeof(typename Policy::compute), sizeof(typename Policy::accumulate),
      sizeof(typename Policy::master), !std::is_same_v<typename Policy::storage, typename Policy::master>},
@@ -90,20 +103,30 @@ inline constexpr array_calls arrays_of{
       else if (accumulator) ops::fill(*static_cast<const D*>(d), flat_view<A, D>(p, n), A{});
       else ops::fill(*static_cast<const D*>(d), flat_view<S, D>(p, n), S{});
     },
-    [](const void* d, void* to, const void* from, extent n) {
+    []() -> decltype(array_calls::add) {
       using S = typename Policy::storage;
-      ops::accumulate(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
-    },
-    [](const void* d, void* to, const void* from, extent n) {
+      if constexpr (!Joins) return nullptr;
+      else
+        return [](const void* d, void* to, const void* from, extent n) {
+          ops::accumulate(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
+        };
+    }(),
+    []() -> decltype(array_calls::copy) {
       using S = typename Policy::storage;
-      if constexpr (device_traits<D>::host_accessible) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(S));
-      else ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
-    },
-    [](const void* d, void* to, const void* from, extent n) {
-      if constexpr (!std::is_same_v<typename Policy::storage, typename Policy::master>)
-        ops::cast(*static_cast<const D*>(d), flat_view<typename Policy::storage, D>(to, n),
-                  flat_view<const typename Policy::master, D>(from, n));
-    },
+      if constexpr (!Joins) return nullptr;
+      else if constexpr (device_traits<D>::host_accessible)
+        return [](const void*, void* to, const void* from, extent n) {
+          std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(S));
+        };
+      else
+        return [](const void* d, void* to, const void* from, extent n) {
+          ops::copy(*static_cast<const D*>(d), flat_view<S, D>(to, n), flat_view<const S, D>(from, n));
+        };
+    }(),
+    []() -> decltype(array_calls::cast) {
+      if constexpr (std::is_same_v<typename Policy::storage, typename Policy::master>) return nullptr;
+      else return &cast_parameters<Policy, D>;
+    }(),
     [](void* host, extent i, double v, bool accumulator) {
       if (accumulator) static_cast<typename Policy::accumulate*>(host)[i] = static_cast<typename Policy::accumulate>(v);
       else static_cast<typename Policy::master*>(host)[i] = static_cast<typename Policy::master>(v);
@@ -180,9 +203,7 @@ struct walk {
   }
 
   void cast_parameters(const arrays& a, const buffers& b, const call_info& c) const {
-    if (!plan.width.casts) return;
-    for (int q = 0; q < plan.parameters.size(); ++q)
-      types.cast(c.device, cast_of(q, b, c), a.p[q], plan.parameters[q].shape.numel());
+    if (types.cast) types.cast(*this, a, b, c);
   }
   /// call(frame) runs the layer's forward. False: the observer wants no more.
   template <class Call>
@@ -240,5 +261,13 @@ struct walk {
       if (f.dx[k] && n.sum[k]) types.add(c.device, gradient(n.x[k], b, c, w), f.dx[k], numel(n.x[k], c.batch));
   }
 };
+template <class Policy, class D>
+void cast_parameters(const walk& w, const arrays& a, const buffers& b, const call_info& c) {
+  for (int q = 0; q < w.plan.parameters.size(); ++q) {
+    const extent n = w.plan.parameters[q].shape.numel();
+    ops::cast(*static_cast<const D*>(c.device), flat_view<typename Policy::storage, D>(w.cast_of(q, b, c), n),
+              flat_view<const typename Policy::master, D>(a.p[q], n));
+  }
+}
 }  // namespace detail
 }  // namespace tenon

@@ -99,10 +99,11 @@ class storage {
   }
   storage(storage&& o) noexcept : b_(std::exchange(o.b_, nullptr)) {}
   storage& operator=(storage o) noexcept {
-    std::swap(b_, o.b_);
+    swap(o);
     return *this;
   }
   ~storage() { reset(); }
+  void swap(storage& o) noexcept { std::swap(b_, o.b_); }
   /// Lets go. Apart, because every holder of a tensor would carry a copy of it.
   [[gnu::noinline]] void reset() noexcept {
     if (block* const b = std::exchange(b_, nullptr); b && let_go(b)) b->destroy(b);

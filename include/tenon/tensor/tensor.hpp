@@ -207,8 +207,9 @@ class tensor<void, Device> {
   ~tensor() = default;
   /// Lets go of the memory.
   [[gnu::noinline]] void reset() noexcept {
-    const tensor empty;
-    *this = empty;
+    array_ = {};
+    stamp_ = 0;
+    owner_.reset();
   }
 
   explicit operator bool() const noexcept { return array_.data != nullptr; }

@@ -38,19 +38,22 @@ class reusable_slot {
   reusable_slot& operator=(const reusable_slot&) noexcept { return *this; }
   /// At least `bytes` that nobody else holds. Errors: no_memory.
   [[gnu::noinline]] storage take(std::size_t bytes) const {
+    storage s;
     const bool mine = lock();
-    storage s = mine ? std::move(kept_) : storage();
-    if (mine) unlock();
-    if (s.sole() && s.bytes() >= bytes) return s;
-    if (!mine || (s && !s.sole())) count(&traffic::fresh_slots, 1);
-    failure f;
-    detail::check(storage::try_allocate(bytes, s, f), f);
-    return s;
+    if (mine) {
+      s.swap(kept_);
+      unlock();
+    }
+    const bool sole = s.sole();
+    if (sole && s.bytes() >= bytes) return s;
+    if (!mine || (s && !sole)) count(&traffic::fresh_slots, 1);
+    return storage::allocate(bytes);
   }
   [[gnu::noinline]] void keep(const storage& s) const noexcept {
     if (!lock()) return;
-    storage old = std::exchange(kept_, s);
-    unlock();
+    storage fresh = s;
+    fresh.swap(kept_);
+    unlock();  // what was kept before goes after this
   }
 };
 
