@@ -50,6 +50,11 @@ TEST_CASE("the first fault sticks") {
   STATIC_CHECK(shape{4}.expect_value(false, 7, 8).bad() == tenon::fault{errc::value, -1, 7, 8});
   STATIC_CHECK(shape{1, 1, 1, 1, 1, 1, 1, 1}.append(1).bad() == tenon::fault{errc::rank, -1, 9, 8});
   STATIC_CHECK(shape{2}.append(3) == shape{2, 3});
+  // its numbers lie in the last two extents: nothing is written over them
+  constexpr shape wide = shape{1, 1, 1, 1, 1, 1, 1, 1}.expect(0, 2);
+  STATIC_CHECK(wide.with(6, 9).with(-1, 9).bad() == tenon::fault{errc::extent, 0, 1, 2});
+  STATIC_CHECK(shape{1, 1, 1, 1, 1, 1}.expect(0, 2).append(9).bad() == tenon::fault{errc::extent, 0, 1, 2});
+  STATIC_CHECK(wide.failed(tenon::fault{errc::rank, -1, 3, 4}).bad().code == errc::extent);
 }
 
 TEST_CASE("layer fields take any integer") {
