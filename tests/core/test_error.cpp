@@ -126,6 +126,11 @@ TEST_CASE("a long argument is cut, ends in … and never in half a character") {
   for (int i = 0; i < 30; ++i) four += "\xF0\x9F\x98\x80";
   CHECK(made(errc::name, {.argument = four}).argument == four.substr(0, 92) + ellipsis);
   CHECK(made(errc::name, {.argument = "x" + four}).argument == "x" + four.substr(0, 88) + ellipsis);
+  // text without a final zero goes by way of a copy, which says the same
+  CHECK(made(errc::name, {.argument = tenon::detail::text_copy("x" + four).text}).argument ==
+        "x" + four.substr(0, 88) + ellipsis);
+  CHECK(made(errc::name, {.argument = tenon::detail::text_copy(std::string_view("a.b").substr(0, 1)).text}).argument ==
+        std::string("a"));
 }
 
 TEST_CASE("names of dtypes and devices") {

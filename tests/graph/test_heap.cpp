@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include "support/heap_calls.hpp"
 #include "support/witness.hpp"
+#include "tenon/graph/by_name.hpp"
 #include "tenon/graph/fixed.hpp"
 #include "tenon/train/loss.hpp"
 using namespace tests;
@@ -133,6 +134,19 @@ int main() {
       f.update(tenon::adamw{});
     });
     expect(n == 0, "fixed, from the first step on", n);
+  }
+  {  // so that the error arrives, and not std::bad_alloc, where no memory is left
+    tenon::layer_list layers({4});
+    const auto refused = [&](const char* name) {
+      return calls([&] {
+        try {
+          layers.add(name);
+        } catch (const tenon::error&) {}
+      });
+    };
+    refused("x");  // the first throw of a program asks for more
+    const long n = refused("a name that no short string holds") - refused("x");
+    expect(n == 0, "a refusal copies no long name to the heap", n);
   }
   return failures > 0;
 }

@@ -221,6 +221,10 @@ TEST_CASE("parallel_gemm: the bits do not depend on the number of threads, nor o
           INFO("m " << s.m << " n " << s.n << " k " << s.k << " transposed " << t << " threads " << threads);
           CHECK(std::memcmp(one.data(), many.data(), size * sizeof(float)) == 0);
         }
+        many.assign(size, 0.0f);
+        d::parallel_gemm(3, s.m, s.n, s.k, ma, mb, many.data(), s.n, options,
+                         nullptr);  // brings its own workspace, for one thread
+        CHECK(std::memcmp(one.data(), many.data(), size * sizeof(float)) == 0);
         const int64_t i0 = s.m / 3, j0 = s.n / 4 + 1;  // the lower right part alone
         const d::gemm_options shifted{false, bias.data() + j0};
         many = one;
